@@ -1,0 +1,120 @@
+/* conf/conf.h: the loaded configuration: immutable, shared by reference count. State.
+ *
+ * Every member is one row of the table in conf/keys.c, which says its name, type, range, default, unit and help. Times are
+ * milliseconds, sizes bytes. Strings belong to the configuration. */
+#ifndef CONF_CONF_H
+#define CONF_CONF_H
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "conf/buf.h"
+#include "conf/ip.h"
+#include "conf/log.h"
+
+struct conf_prefixes {
+	struct prefix *items;
+	size_t count;
+};
+
+struct conf_endpoints {
+	struct endpoint *items;
+	size_t count;
+};
+
+/* listen ADDRESS:PORT { … } */
+struct conf_listen {
+	struct endpoint at;
+};
+
+/* The next hop of a route, as in Postfix: `[host]` and literals skip MX, a bare name is looked up by MX. */
+struct conf_relay {
+	char *host;        /* NULL: by MX of the recipient's domain */
+	bool skip_mx;
+	struct ip literal; /* FAMILY_NONE: `host` is a name */
+	uint16_t port;     /* 25 if not given */
+};
+
+/* route NAME | .SUFFIX | * { … } */
+struct conf_route {
+	char *pattern; /* lower case; "example", ".example" or "*" */
+	struct conf_relay relay;
+};
+
+struct conf {
+	atomic_uint refs;
+	char *file; /* where it came from; NULL: built-in defaults */
+
+	char *hostname;
+	char *spool;
+	char *control;
+	char *user; /* NULL: stay who we are */
+	char *postmaster; /* From of bounces: NULL is MAILER-DAEMON@hostname */
+	struct conf_prefixes clients;
+	bool open_relay; /* `open_relay = i-know-that-everybody-may-relay` */
+	unsigned loops;  /* 0 in the file: one per core; here the number in force */
+	unsigned disk_workers;
+
+	struct conf_listen *listen;
+	size_t listen_count;
+	struct conf_route *routes;
+	size_t route_count;
+
+	struct {
+		enum log_format format;
+		enum log_level level;
+		uint64_t buffer; /* bytes that may wait for the log thread */
+	} log;
+	struct {
+		struct ip ipv4, ipv6; /* FAMILY_NONE: the kernel chooses */
+		char *helo, *helo_ipv4, *helo_ipv6; /* helo: NULL is hostname; the others: NULL is helo */
+	} source;
+	struct {
+		struct conf_endpoints servers; /* none: /etc/resolv.conf */
+		uint64_t timeout;              /* of one try at one server */
+		uint64_t tries;                /* rounds over all servers */
+		uint64_t cache;                /* entries */
+		uint64_t queries;              /* under way at once */
+		uint64_t hosts;                /* MX hosts of one domain that are used */
+		uint64_t addresses;            /* addresses of one host and family that are used */
+		uint64_t ttl_max, negative_max, failure; /* 1 d, 5 min, 5 s */
+	} dns;
+	struct {
+		uint64_t first, max, give_up, greylist;
+	} retry;
+	struct {
+		uint64_t attempt_delay, resolution_delay, greeting_delay, patience, patience_mail, stall;
+		uint64_t width;
+		uint64_t sessions_per_attempt;
+		uint64_t connect_time; /* the last path: 30 s */
+	} race;
+	struct {
+		uint64_t size, recipients, hops, messages;
+		uint64_t sessions, sessions_per_client, sessions_per_other;
+		uint64_t errors, line, command_time, data_time, drain;
+		uint64_t connections, site_connections, address_connections, connection_messages, connection_idle;
+		uint64_t reply_lines, reply_bytes, control;
+	} limits;
+	struct {
+		uint64_t inline_limit, body_memory, batch_limit, segment_size, min_free, checkpoint, outcome_delay;
+	} spool_io; /* block `storage` */
+};
+
+struct conf *conf_ref(struct conf *c);
+void conf_unref(struct conf *c); /* NULL is fine */
+
+/* Reads FILE and all that it includes. 0; or a negative code and, in `errors`, one line an error for all of them:
+ * "FILE:LINE:COLUMN: what was found; what was expected". */
+int conf_load(struct conf **out, const char *file, struct buf *errors);
+/* The built-in safe defaults of `relay64 --try DIR`: loopback clients and listeners on port 2525, everything in DIR. */
+int conf_try(struct conf **out, const char *dir, struct buf *errors);
+/* The same from text, for tests; `name` stands for the file in errors. */
+int conf_parse(struct conf **out, const char *name, const char *text, size_t len, struct buf *errors);
+/* The route for a domain (lower case, no dot at its end): exact name, longest suffix, "*"; NULL: by MX. */
+const struct conf_route *conf_route(const struct conf *c, const char *domain);
+/* Appends the names of keys that differ and can only take effect after a restart, separated by ", ". */
+int conf_restart_keys(const struct conf *running, const struct conf *fresh, struct buf *names);
+
+#endif

@@ -1,0 +1,92 @@
+/* conf/counter.h: what the process counts, one row each, shown by `relayq status`. State, any thread.
+ *
+ * A counter only grows; a gauge is set or moved both ways. Every limit of the configuration has a counter of the times
+ * that it was reached. */
+#ifndef CONF_COUNTER_H
+#define CONF_COUNTER_H
+
+#include <stdatomic.h>
+#include <stdint.h>
+
+/* X(name, help); names are as users see them */
+#define COUNTERS(X)                                                                                                    \
+	X(sessions_accepted, "client connections accepted")                                                            \
+	X(sessions_refused_all, "client connections refused: limits { sessions }")                                     \
+	X(sessions_refused_client, "client connections refused: limits { sessions_per_client } or { sessions_per_other }") \
+	X(sessions_open, "client sessions open now")                                                                   \
+	X(messages_received, "messages accepted for delivery")                                                         \
+	X(bytes_received, "bytes of messages accepted")                                                                \
+	X(relay_denied, "recipients refused: client may not relay")                                                    \
+	X(refused_size, "messages refused: limits { size }")                                                           \
+	X(refused_recipients, "recipients refused: limits { recipients }")                                             \
+	X(refused_hops, "messages refused: limits { hops }")                                                           \
+	X(refused_queue, "messages refused: limits { messages }")                                                      \
+	X(refused_space, "messages refused: spool { min_free }")                                                       \
+	X(refused_storage, "messages refused: the spool could not be written")                                         \
+	X(timeouts_command, "sessions ended: limits { command_time }")                                                 \
+	X(timeouts_data, "sessions ended: limits { data_time }")                                                       \
+	X(sessions_errors, "sessions ended: limits { errors }")                                                        \
+	X(messages_queued, "messages in the queue now")                                                                \
+	X(messages_held, "messages held now")                                                                          \
+	X(messages_damaged, "messages held as damaged now")                                                            \
+	X(recipients_delivered, "recipients delivered")                                                                \
+	X(recipients_deferred, "recipients deferred (attempts)")                                                       \
+	X(recipients_failed, "recipients failed")                                                                      \
+	X(recipients_expired, "recipients failed: retry { give_up }")                                                  \
+	X(bounces_sent, "bounces written to the queue")                                                                \
+	X(bounces_dropped, "bounces that had no address to go to")                                                     \
+	X(connections_open, "outbound connections open now")                                                           \
+	X(connections_made, "outbound connections that were greeted")                                                  \
+	X(connections_reused, "messages sent over a connection already used")                                          \
+	X(races_started, "races for a connection")                                                                     \
+	X(races_failed, "races without a winner")                                                                      \
+	X(attempts_ipv4, "connection attempts over IPv4")                                                              \
+	X(attempts_ipv6, "connection attempts over IPv6")                                                              \
+	X(wins_ipv4, "races won over IPv4")                                                                            \
+	X(wins_ipv6, "races won over IPv6")                                                                            \
+	X(delivered_ipv4, "recipients delivered over IPv4")                                                            \
+	X(delivered_ipv6, "recipients delivered over IPv6")                                                            \
+	X(replies_oversized, "peers' replies over limits { reply_lines } or { reply_bytes }")                          \
+	X(limit_connections, "times that limits { connections } was reached")                                          \
+	X(limit_site_connections, "times that limits { site_connections } was reached")                                \
+	X(limit_address_connections, "times that limits { address_connections } was reached")                          \
+	X(dns_queries, "DNS queries sent")                                                                             \
+	X(dns_cache_hits, "DNS answers from the cache")                                                                \
+	X(dns_failures, "DNS queries that failed (SERVFAIL, time-out)")                                                \
+	X(dns_limit_cache, "times that dns { cache } was reached")                                                     \
+	X(dns_limit_queries, "times that dns { queries } was reached")                                                 \
+	X(journal_batches, "batches written to the journal")                                                           \
+	X(journal_records, "records written to the journal")                                                           \
+	X(journal_bytes, "bytes written to the journal")                                                               \
+	X(journal_failures, "batches that could not be made durable")                                                  \
+	X(journal_segments, "segments of the journal in use now")                                                      \
+	X(journal_moved, "messages copied forward to free a segment")                                                  \
+	X(checkpoints, "index checkpoints written")                                                                    \
+	X(bodies_spilled, "bodies written to a file of their own")                                                     \
+	X(bodies_dropped, "accepted bodies dropped from memory: spool { body_memory }")                                \
+	X(bodies_read, "bodies read back from the spool")                                                              \
+	X(log_dropped, "log lines dropped: log { buffer }")                                                            \
+	X(control_refused, "control connections refused: limits { control }")                                          \
+	X(queue_slice_longest_us, "longest task of the queue thread, microseconds")
+
+enum counter {
+#define X(name, help) COUNTER_##name,
+	COUNTERS(X)
+#undef X
+	COUNTER_COUNT
+};
+
+extern _Atomic uint64_t counter_values[COUNTER_COUNT];
+
+#define COUNT(name) atomic_fetch_add_explicit(&counter_values[COUNTER_##name], 1, memory_order_relaxed)
+#define COUNT_N(name, n) atomic_fetch_add_explicit(&counter_values[COUNTER_##name], (uint64_t)(n), memory_order_relaxed)
+#define COUNT_DOWN(name) atomic_fetch_sub_explicit(&counter_values[COUNTER_##name], 1, memory_order_relaxed)
+#define COUNT_SET(name, n) atomic_store_explicit(&counter_values[COUNTER_##name], (uint64_t)(n), memory_order_relaxed)
+
+/* Raises a counter to `value` if that is more. */
+void counter_raise(enum counter which, uint64_t value);
+uint64_t counter_get(enum counter which);
+const char *counter_name(enum counter which);
+const char *counter_help(enum counter which);
+
+#endif
