@@ -1,0 +1,179 @@
+/* queue/spool/store.h: the spool as the rest of the house sees it. Plumbing.
+ *
+ * Any thread posts commits; the commit thread writes whatever has gathered with one writev, syncs once, and posts the whole
+ * batch back. Disk workers write, sync, read and unlink body files and read the journal back. No other thread touches a
+ * spool file. What stands where, and what a crash leaves, is in queue/spool/journal.h. */
+#ifndef QUEUE_SPOOL_STORE_H
+#define QUEUE_SPOOL_STORE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "conf/body.h"
+#include "conf/conf.h"
+#include "conf/mailbox.h"
+#include "queue/attempt.h"
+#include "queue/envelope.h"
+
+struct store;
+
+/* Where a record stands; segment 0: nowhere. */
+struct place {
+	uint32_t segment;
+	uint32_t offset;
+};
+
+enum record_type {
+	RECORD_MESSAGE = 1, /* meta: envelope; content inline or in a body file */
+	RECORD_OUTCOME,     /* meta: attempt */
+	RECORD_HOLD,        /* meta: reason */
+	RECORD_RELEASE,
+	RECORD_REMOVE,      /* meta: reason; the message is gone from the queue */
+	RECORD_MOVED,       /* meta: envelope with state, and the last attempts; content again or its reference */
+	RECORD_VOID,        /* written by the store itself */
+	RECORD_COMMIT,      /* likewise: end of a batch, and the ceiling of IDs */
+};
+
+/* ---- opening and recovery; one thread, before any other is started ---- */
+
+/* Called in the order of the journal. A message that ended is reported with its end: the caller keeps the index. Calls for an
+ * ID that the caller does not know are to be ignored (its message ended before the checkpoint). Replay is idempotent: a
+ * message that is known already is told again (keep the newer state that follows). */
+struct store_replay {
+	void *arg;
+	/* MESSAGE, MOVED, and each entry of the checkpoint. `content` is where the content stands (the record of the last MESSAGE or
+	 * MOVED), `newest` the newest record. -ENOMEM stops the start. */
+	int (*message)(void *arg, enum record_type type, const struct envelope *e, struct place content, struct place newest);
+	int (*outcome)(void *arg, uint64_t id, const struct attempt *a, struct place newest);
+	int (*held)(void *arg, uint64_t id, bool held, const char *reason, struct place newest);
+	int (*removed)(void *arg, uint64_t id); /* REMOVE or VOID */
+	/* A record that cannot be believed; id 0 if not even that is known. The message, if known, is to be held as damaged. */
+	void (*damaged)(void *arg, uint64_t id, struct place where, const char *what);
+};
+
+/* Locks the spool (made if its parent exists), reads the checkpoint and the journal behind it, starts the threads. 0; or a
+ * negative code with a line in `errors`: -EBUSY names the process that holds the lock. */
+int store_open(struct store **out, const struct conf *conf, const struct store_replay *replay, struct buf *errors);
+/* All mail threads have stopped: writes out and syncs what was posted, ends the threads, releases the lock. */
+void store_close(struct store *s);
+
+/* Milliseconds below which no new ID may lie, and the ceiling for conf/id.h (durable). store_tick() moves it. */
+uint64_t store_id_floor_ms(const struct store *s);
+const _Atomic uint64_t *store_id_ceiling_ms(const struct store *s);
+/* Wall time of the newest record found at the start; 0 for an empty spool. */
+uint64_t store_newest_ms(const struct store *s);
+/* Once a second from the queue thread: asks for a new ceiling when due, measures free space (on a worker). Never blocks. */
+void store_tick(struct store *s, uint64_t wall_ms);
+
+/* ---- admission; any thread ---- */
+
+enum store_room { STORE_OK, STORE_FULL, STORE_BROKEN };
+/* May a message of `size` bytes (0: unknown) come in? FULL: min_free (452 4.3.1). BROKEN: outcomes cannot be made durable:
+ * new mail gets 451 4.3.0 and no new delivery starts. */
+enum store_room store_room(const struct store *s, uint64_t size);
+
+/* ---- collecting content; the session's thread ---- */
+
+struct body_writer;
+/* `home` is the session's loop. `drained(arg)` runs there when back-pressure ends. NULL without memory. */
+struct body_writer *body_writer_new(struct store *s, struct mailbox *home, void (*drained)(void *arg), void *arg);
+/* Copies. 0; 1: taken, but append no more until `drained`; negative: the content cannot be stored (-ENOSPC → 452, else 451);
+ * what was appended is lost and the writer must be freed. In memory up to inline_limit (less when body_memory is used
+ * up), then to a body file by the workers. */
+int body_writer_append(struct body_writer *w, const void *p, size_t n);
+uint64_t body_writer_size(const struct body_writer *w);
+/* Ends the content: `done(arg, err, body)` runs at home, later; the file, if any, is written and synced with its directory
+ * then. The caller owns the reference. The writer is freed by this. */
+void body_writer_finish(struct body_writer *w, void (*done)(void *arg, int err, struct body *body), void *arg);
+/* Drops all, unlinks the file; no callback comes any more. NULL is fine. */
+void body_writer_abort(struct body_writer *w);
+/* Unlinks the file of a body whose message was not committed, and drops the reference. */
+void store_discard_body(struct store *s, struct body *body);
+
+/* ---- commits; any thread ---- */
+
+/* One record to be made durable. Belongs to the poster; lent to the store until the letters come back. */
+struct commit {
+	enum record_type type;
+	uint64_t id;
+	struct place previous; /* the message's record before this one */
+	const uint8_t *meta;   /* must live until the letters */
+	size_t meta_len;
+	struct body *content;  /* MESSAGE, MOVED: borrowed; inline if in memory, else by reference */
+	struct commit *group;  /* further records that count whole with this one or not at all; only the first is posted and answered */
+	/* answers: `first` is posted to `first_to` as soon as it is durable, then `second` (if `second_to`) likewise. On failure
+	 * (status < 0) only `second` is posted, or `first` if there is no second. */
+	struct mailbox *first_to, *second_to;
+	void (*first_done)(struct letter *), (*second_done)(struct letter *);
+	struct letter first, second;
+	int status;         /* 0; -ENOSPC, -EIO …: the message counts as never received */
+	struct place place; /* where each record of the group came to stand */
+	struct letter queued; /* private */
+};
+/* Messages are written at once with what has gathered; other records wait at most outcome_delay (50 ms) for a batch. Records other
+ * than MESSAGE are kept and tried again until they are durable (status is 0 then), except when the group holds a
+ * MESSAGE (a bounce): that fails as a whole. */
+void store_commit(struct store *s, struct commit *c);
+
+/* ---- reading back; any loop ---- */
+
+/* Keeps the segment from being reused while somebody reads from it. Queue thread only; store_unpin() any thread. */
+void store_pin(struct store *s, struct place content);
+void store_unpin(struct store *s, struct place content);
+
+struct content_reader;
+/* Reads the content of the MESSAGE or MOVED record at `content` (pinned by the caller until close) in order, in pieces of at
+ * most 64 KiB, two ahead. `ready(arg)` runs at home whenever content_reader_piece() may have something new. */
+struct content_reader *content_reader_open(
+	struct store *s, struct place content, struct mailbox *home, void (*ready)(void *arg), void *arg);
+/* 1: a piece, lent until the next call of content_reader_next(); 0: wait for `ready`; 2: the end was reached and every checksum was
+ * right; -EBADMSG: damaged (never end a DATA with it); else negative. */
+int content_reader_piece(struct content_reader *r, const uint8_t **p, size_t *n);
+void content_reader_next(struct content_reader *r);
+void content_reader_close(struct content_reader *r); /* any state; `ready` does not come afterwards */
+
+/* What a message's records say: walks back from `newest`. */
+struct store_history {
+	struct mailbox *home;
+	void (*done)(struct store_history *h); /* at home */
+	void *arg;
+	struct place newest; /* in; pinned by the caller */
+	int status;          /* 0, or negative: as far as could be read */
+	struct envelope *envelope;
+	struct attempt **attempts; /* oldest first, at most ATTEMPTS_KEPT */
+	unsigned attempt_count;
+	struct letter letter; /* private */
+};
+void store_read_history(struct store *s, struct store_history *h);
+void store_history_fini(struct store_history *h);
+
+/* ---- reclaim and checkpoint; queue thread ---- */
+
+/* The oldest segment, if it is worth freeing now: 0 if not. The caller then moves every live message whose `content` stands in
+ * it (RECORD_MOVED), or none is left, and calls store_free_segment() once the last move is durable. */
+uint32_t store_reclaim_wanted(struct store *s, uint64_t live_bytes);
+void store_free_segment(struct store *s, uint32_t segment);
+/* Encodes the meta of a MOVED record: envelope and attempts. 0 or negative. */
+int store_encode_moved(const struct envelope *e, struct attempt *const *attempts, unsigned count, struct buf *out);
+
+/* Has the journal grown by `checkpoint` bytes since the last one? */
+bool store_checkpoint_wanted(const struct store *s);
+/* A fuzzy checkpoint in slices: begin notes the journal's place; each entry is the message as it stands when its turn comes; what changes
+ * meanwhile is replayed from the journal. `done` runs at `home`. Between begin and done no other one begins. */
+int store_checkpoint_begin(struct store *s);
+int store_checkpoint_add(struct store *s, const struct envelope *e, struct place content, struct place newest);
+void store_checkpoint_end(struct store *s, struct mailbox *home, void (*done)(void *arg, int err), void *arg);
+
+/* The message ended: its body file, if it had one, is unlinked (after the record that ended it is durable). */
+void store_forget(struct store *s, struct place content);
+
+/* ---- offline ---- */
+
+struct store_check {
+	uint64_t segments, records, messages, live, damaged, torn, orphans;
+};
+/* `relayq verify`: reads everything, bodies too. Refuses a locked spool unless `read_only`. `say` gets one line a finding. */
+int store_verify(const char *dir, bool read_only, struct store_check *out, void (*say)(void *arg, const char *line), void *arg,
+	struct buf *errors);
+
+#endif
