@@ -42,8 +42,9 @@ enum record_type {
 struct store_replay {
 	void *arg;
 	/* MESSAGE, MOVED, and each entry of the checkpoint. `content` is where the content stands (the record of the last MESSAGE or
-	 * MOVED), `newest` the newest record. -ENOMEM stops the start. */
-	int (*message)(void *arg, enum record_type type, const struct envelope *e, struct place content, struct place newest);
+	 * MOVED), `newest` the newest record, `in_file` says that it is in a body file. -ENOMEM stops the start. */
+	int (*message)(void *arg, enum record_type type, const struct envelope *e, struct place content, struct place newest,
+		bool in_file);
 	int (*outcome)(void *arg, uint64_t id, const struct attempt *a, struct place newest);
 	int (*held)(void *arg, uint64_t id, bool held, const char *reason, struct place newest);
 	int (*removed)(void *arg, uint64_t id); /* REMOVE or VOID */
@@ -75,8 +76,9 @@ enum store_room store_room(const struct store *s, uint64_t size);
 /* ---- collecting content; the session's thread ---- */
 
 struct body_writer;
-/* `home` is the session's loop. `drained(arg)` runs there when back-pressure ends. NULL without memory. */
-struct body_writer *body_writer_new(struct store *s, struct mailbox *home, void (*drained)(void *arg), void *arg);
+/* `id` is the message's: its body file, if it gets one, bears that name (body->file is the ID then). `home` is the session's
+ * loop. `drained(arg)` runs there when back-pressure ends. NULL without memory. */
+struct body_writer *body_writer_new(struct store *s, uint64_t id, struct mailbox *home, void (*drained)(void *arg), void *arg);
 /* Copies. 0; 1: taken, but append no more until `drained`; negative: the content cannot be stored (-ENOSPC → 452, else 451);
  * what was appended is lost and the writer must be freed. In memory up to inline_limit (less when body_memory is used
  * up), then to a body file by the workers. */
@@ -164,8 +166,8 @@ int store_checkpoint_begin(struct store *s);
 int store_checkpoint_add(struct store *s, const struct envelope *e, struct place content, struct place newest);
 void store_checkpoint_end(struct store *s, struct mailbox *home, void (*done)(void *arg, int err), void *arg);
 
-/* The message ended: its body file, if it had one, is unlinked (after the record that ended it is durable). */
-void store_forget(struct store *s, struct place content);
+/* The message ended, durably: unlinks its body file. Called for messages that have one. */
+void store_forget(struct store *s, uint64_t id);
 
 /* ---- offline ---- */
 
