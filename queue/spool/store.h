@@ -14,43 +14,12 @@
 #include "conf/mailbox.h"
 #include "queue/attempt.h"
 #include "queue/envelope.h"
+#include "queue/spool/place.h"
+#include "queue/spool/replay.h"
 
 struct store;
 
-/* Where a record stands; segment 0: nowhere. */
-struct place {
-	uint32_t segment;
-	uint32_t offset;
-};
-
-enum record_type {
-	RECORD_MESSAGE = 1, /* meta: envelope; content inline or in a body file */
-	RECORD_OUTCOME,     /* meta: attempt */
-	RECORD_HOLD,        /* meta: reason */
-	RECORD_RELEASE,
-	RECORD_REMOVE,      /* meta: reason; the message is gone from the queue */
-	RECORD_MOVED,       /* meta: envelope with state, and the last attempts; content again or its reference */
-	RECORD_VOID,        /* written by the store itself */
-	RECORD_COMMIT,      /* likewise: end of a batch, and the ceiling of IDs */
-};
-
 /* ---- opening and recovery; one thread, before any other is started ---- */
-
-/* Called in the order of the journal. A message that ended is reported with its end: the caller keeps the index. Calls for an
- * ID that the caller does not know are to be ignored (its message ended before the checkpoint). Replay is idempotent: a
- * message that is known already is told again (keep the newer state that follows). */
-struct store_replay {
-	void *arg;
-	/* MESSAGE, MOVED, and each entry of the checkpoint. `content` is where the content stands (the record of the last MESSAGE or
-	 * MOVED), `newest` the newest record, `in_file` says that it is in a body file. -ENOMEM stops the start. */
-	int (*message)(void *arg, enum record_type type, const struct envelope *e, struct place content, struct place newest,
-		bool in_file);
-	int (*outcome)(void *arg, uint64_t id, const struct attempt *a, struct place newest);
-	int (*held)(void *arg, uint64_t id, bool held, const char *reason, struct place newest);
-	int (*removed)(void *arg, uint64_t id); /* REMOVE or VOID */
-	/* A record that cannot be believed; id 0 if not even that is known. The message, if known, is to be held as damaged. */
-	void (*damaged)(void *arg, uint64_t id, struct place where, const char *what);
-};
 
 /* Locks the spool (made if its parent exists), reads the checkpoint and the journal behind it, starts the threads. 0; or a
  * negative code with a line in `errors`: -EBUSY names the process that holds the lock. */
