@@ -1,0 +1,39 @@
+/* queue/deliver/path.h: the addresses that a race may try, and who a connection belongs to. State. */
+#ifndef QUEUE_DELIVER_PATH_H
+#define QUEUE_DELIVER_PATH_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "conf/ip.h"
+#include "queue/attempt.h"
+
+/* One address of one MX host, with what history knows of it. */
+struct candidate {
+	struct endpoint to;
+	char host[HOST_TEXT];
+	uint16_t preference;
+	bool doubtful;         /* its last attempts failed: goes behind the others of its preference */
+	bool first;            /* goes before all others of its preference (4yz came from there, or the family that works) */
+	uint32_t usual_connect_ms; /* smoothed; 0: not known */
+	uint32_t usual_greeting_ms;
+	uint32_t usual_ehlo_ms;
+};
+
+enum { CANDIDATES_MAX = 64 };
+
+enum lane_security { LANE_PLAIN };
+
+/* What a connection belongs to: a message uses only a connection of its own lane. */
+struct lane {
+	char site[HOST_TEXT];
+	enum lane_security security;
+	char reference_names[HOST_TEXT]; /* names that a certificate must bear; "" in plain lanes */
+	uint64_t policy_digest;
+	char credentials[64];            /* name of the credentials; "" for none */
+	struct ip source_ipv4, source_ipv6; /* FAMILY_NONE: the kernel chooses */
+	char helo_ipv4[HOST_TEXT], helo_ipv6[HOST_TEXT];
+};
+bool lane_equal(const struct lane *a, const struct lane *b);
+
+#endif
