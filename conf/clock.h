@@ -11,7 +11,7 @@
 uint64_t clock_wall_ms(void);
 uint64_t clock_mono_ms(void);
 
-enum { CLOCK_DATE = 40, CLOCK_STAMP = 32, CLOCK_SPAN = 24 };
+enum { CLOCK_DATE = 40, CLOCK_STAMP = 32, CLOCK_SPAN = 48 };
 
 /* RFC 5322 §3.3 date-time in local time with its offset: "Mon, 23 Nov 2026 14:15:40 +0000". */
 const char *clock_date(uint64_t wall_ms, char out[CLOCK_DATE]);
