@@ -1,0 +1,152 @@
+/* queue/inspect.h: what may be asked of the queue and done to it by an operator. State; the queue thread only.
+ *
+ * The control socket is the one caller. Everything long runs in slices: a call does at most `budget` messages' worth of
+ * work and returns a cursor; the caller goes on from its event loop. Strings in views are lent until the next call. */
+#ifndef QUEUE_INSPECT_H
+#define QUEUE_INSPECT_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "conf/conf.h"
+#include "queue/attempt.h"
+#include "queue/deliver/path.h"
+#include "queue/envelope.h"
+
+struct queue;
+
+/* ---- messages ---- */
+
+/* One word each; the order is that of their importance where a message has several. */
+enum rcpt_state {
+	RCPT_STATE_ACTIVE,    /* in an attempt now */
+	RCPT_STATE_READY,     /* due, waits for its turn at the site */
+	RCPT_STATE_ROUTING,   /* its domain is being looked up */
+	RCPT_STATE_RESTING,   /* its site rests: no path reached it */
+	RCPT_STATE_DEFERRED,  /* waits for its own next time */
+	RCPT_STATE_HELD,      /* by hand, or damaged */
+	RCPT_STATE_DELIVERED,
+	RCPT_STATE_FAILED,
+	RCPT_STATE_COUNT
+};
+const char *rcpt_state_word(enum rcpt_state s); /* "active" … */
+
+struct rcpt_view {
+	const char *address;
+	uint16_t index;
+	enum rcpt_state state;
+	uint16_t attempts;
+	uint64_t next_ms;   /* wall time of the next try; 0: now or not known */
+	const char *site;   /* "" before it is routed */
+	const char *reason; /* the last one; "" */
+};
+
+struct message_view {
+	uint64_t id;
+	uint64_t arrival_ms;
+	uint64_t size;
+	unsigned flags;     /* ENVELOPE_* */
+	const char *sender; /* "" is the null reverse-path */
+	const char *reason; /* why held or damaged; "" */
+	const struct rcpt_view *rcpts; /* those that are not finished */
+	unsigned rcpt_count;
+};
+
+/* All conditions given must hold; 0, NULL and RCPT_STATE_COUNT are "any". */
+struct queue_filter {
+	const char *sender;  /* address, or @domain; compared without case; "<>" is the null reverse-path */
+	const char *rcpt;    /* address, or @domain, of any unfinished recipient */
+	const char *site;
+	const char *domain;
+	enum rcpt_state state;
+	uint64_t older_than_ms, younger_than_ms; /* spans */
+	uint64_t larger_than;
+	const char *reason;  /* part of the reason's text, without case */
+};
+
+/* Calls `each` for messages with an ID above `after` in the order of IDs, looking at `budget` messages at the most. Returns the ID to go
+ * on after, or 0 when the end was reached. `each` returns false to stop behind that message. */
+uint64_t queue_list(struct queue *q, const struct queue_filter *f, uint64_t after, unsigned budget,
+	bool (*each)(void *arg, const struct message_view *m), void *arg);
+
+/* The message whose ID begins so. 0; -ENOENT; -EINVAL (not an ID); -EEXIST (more than one begins so). */
+int queue_find(struct queue *q, const char *text, uint64_t *id);
+/* 0 or -ENOENT. */
+int queue_view(struct queue *q, uint64_t id, void (*see)(void *arg, const struct message_view *m), void *arg);
+
+/* Every attempt that the journal has of it. `done` comes later, on the queue thread, unless the return is negative. The arrays are lent. */
+struct queue_history {
+	int status;
+	const struct envelope *envelope; /* as received, or as moved; NULL if unreadable */
+	struct attempt *const *attempts; /* oldest first */
+	unsigned count;
+};
+int queue_read_history(struct queue *q, uint64_t id, void (*done)(void *arg, const struct queue_history *h), void *arg);
+
+/* The content, piece by piece. `piece` gets n > 0, then n = 0 and err = 0 at the end, or err < 0. After each piece no other comes
+ * until queue_content_next(). */
+struct queue_content;
+int queue_read_content(struct queue *q, uint64_t id, struct queue_content **out,
+	void (*piece)(void *arg, int err, const uint8_t *p, size_t n), void *arg);
+void queue_content_next(struct queue_content *c);
+void queue_content_close(struct queue_content *c); /* must be called, also after the end */
+
+/* ---- what an operator does; each is logged with `who` ---- */
+
+enum queue_action { QUEUE_RETRY, QUEUE_HOLD, QUEUE_RELEASE, QUEUE_REMOVE };
+/* One message. 0 (durable soon; a REMOVE or HOLD of a message in transfer takes effect when the transfer ends); -ENOENT; -EALREADY
+ * (held already, not held). RETRY makes all its recipients due now and ends the rest of their sites (one probe). */
+int queue_act(struct queue *q, enum queue_action action, uint64_t id, const char *reason, const char *who);
+
+/* ---- summaries: kept counts, no scan ---- */
+
+enum { QUEUE_AGES = 7 }; /* up to 5 min, 15 min, 1 h, 4 h, 1 d, 3 d, older */
+extern const uint64_t queue_age_limits_ms[QUEUE_AGES - 1];
+
+struct site_view {
+	const char *name;
+	uint64_t recipients;       /* unfinished */
+	uint64_t ages[QUEUE_AGES];
+	uint64_t oldest_ms;        /* wall time of arrival of the oldest, about */
+	unsigned active, connections, concurrency;
+	bool resting;
+	uint64_t probe_ms;         /* resting: wall time of the next probe */
+	const char *reason;        /* resting, or last fault */
+};
+/* Sites (and domains not yet routed), the fullest first, at most `most`. `total` gets all sites' sum under the name "". */
+void queue_summary(struct queue *q, unsigned most, void (*each)(void *arg, const struct site_view *s), struct site_view *total,
+	void *arg);
+
+struct queue_status {
+	uint64_t messages, recipients, held, damaged, sites, resting, connections, dials;
+	uint64_t started_ms; /* wall time */
+	const char *spool;
+	const char *storage; /* "ok", "full", "broken" */
+	uint64_t journal_segments;
+};
+void queue_status(struct queue *q, struct queue_status *out);
+/* The configuration in force; borrowed until the next event. */
+const struct conf *queue_conf(const struct queue *q);
+
+/* ---- trace ---- */
+
+struct trace_candidate {
+	struct candidate c;
+	char history[200]; /* for people: "connect 12 ms, greeting 30 ms, last fault connect-timeout 5 min ago" */
+	bool usable;
+	char why[96]; /* why not */
+};
+struct queue_trace {
+	/* called on the queue thread; any may be NULL */
+	void (*route)(void *arg, const char *text); /* one line a step: "route *: by MX", "MX 10 mx1.example (secure)", "site mx1.example" */
+	void (*candidate)(void *arg, const struct trace_candidate *c); /* in the order in which they would be tried */
+	void (*path)(void *arg, const struct path_try *p);             /* connect: each as it ends */
+	void (*done)(void *arg, int err, const char *summary); /* last; err < 0: the route failed */
+	void *arg;
+};
+struct trace;
+/* `connect` runs the race and QUITs. */
+int queue_trace(struct queue *q, const char *domain, bool connect, const struct queue_trace *calls, struct trace **out);
+void queue_trace_cancel(struct trace *t); /* before `done` only */
+
+#endif
