@@ -34,17 +34,21 @@ all: build/relay64 build/relayq                       ## build into build/ (-O2,
 define variant
 $(1)/obj/%.o: %.c
 	@mkdir -p $$(dir $$@)
-	$$(CC) -std=gnu11 $(WARN) $(DEFINES) $(2) -MMD -MP -c -o $$@ $$<
+	@echo '  CC    $$@'
+	@$$(CC) -std=gnu11 $(WARN) $(DEFINES) $(2) -MMD -MP -c -o $$@ $$<
 $(1)/librelay64.a: $(PARTS:%.c=$(1)/obj/%.o)
 	@rm -f $$@
 	@ar rcs $$@ $$^
 $(1)/relay64: $(1)/obj/smtpd/main.o $(1)/librelay64.a
-	$$(CC) $(2) $(3) -o $$@ $$^ $(LIBS)
+	@echo '  LINK  $$@'
+	@$$(CC) $(2) $(3) -o $$@ $$^ $(LIBS)
 $(1)/relayq: $(1)/obj/queue/tool/main.o $(1)/librelay64.a
-	$$(CC) $(2) $(3) -o $$@ $$^ $(LIBS)
+	@echo '  LINK  $$@'
+	@$$(CC) $(2) $(3) -o $$@ $$^ $(LIBS)
 $(1)/unit/%: $(1)/obj/tests/unit/%.o $(HELPERS:%.c=$(1)/obj/%.o) $(1)/librelay64.a
 	@mkdir -p $$(dir $$@)
-	$$(CC) $(2) $(3) -o $$@ $$^ $(LIBS) -lcmocka
+	@echo '  LINK  $$@'
+	@$$(CC) $(2) $(3) -o $$@ $$^ $(LIBS) -lcmocka
 -include $(shell find $(1)/obj -name '*.d' 2>/dev/null)
 endef
 .SECONDARY:

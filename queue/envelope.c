@@ -65,8 +65,11 @@ int envelope_decode(struct envelope **out, const void *p, size_t n)
 	reader_init(&r, p, n);
 	if (n > ENVELOPE_ENCODED_MAX || reader_u8(&r) != ENVELOPE_VERSION)
 		return -EBADMSG;
-	struct envelope e = {
-		.id = reader_u64(&r), .arrival_ms = reader_u64(&r), .size = reader_u64(&r), .flags = reader_u32(&r)};
+	struct envelope e;
+	e.id = reader_u64(&r);
+	e.arrival_ms = reader_u64(&r);
+	e.size = reader_u64(&r);
+	e.flags = reader_u32(&r);
 
 	struct reader ahead = r;
 	size_t skipped;
