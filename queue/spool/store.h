@@ -2,7 +2,9 @@
  *
  * Any thread posts commits; the commit thread writes whatever has gathered with one writev, syncs once, and posts the whole
  * batch back. Disk workers write, sync, read and unlink body files and read the journal back. No other thread touches a
- * spool file. What stands where, and what a crash leaves, is in queue/spool/journal.h. */
+ * spool file. What stands where, and what a crash leaves, is in queue/spool/journal.h.
+ * Parts of this page that the floors below need as well have files of their own: places and types of records in place.h,
+ * struct store_replay in replay.h, struct commit in commit.h, store_verify() in verify.h. */
 #ifndef QUEUE_SPOOL_STORE_H
 #define QUEUE_SPOOL_STORE_H
 
@@ -14,8 +16,10 @@
 #include "conf/mailbox.h"
 #include "queue/attempt.h"
 #include "queue/envelope.h"
+#include "queue/spool/commit.h"
 #include "queue/spool/place.h"
 #include "queue/spool/replay.h"
+#include "queue/spool/verify.h"
 
 struct store;
 
@@ -63,24 +67,6 @@ void store_discard_body(struct store *s, struct body *body);
 
 /* ---- commits; any thread ---- */
 
-/* One record to be made durable. Belongs to the poster; lent to the store until the letters come back. */
-struct commit {
-	enum record_type type;
-	uint64_t id;
-	struct place previous; /* the message's record before this one */
-	const uint8_t *meta;   /* must live until the letters */
-	size_t meta_len;
-	struct body *content;  /* MESSAGE, MOVED: borrowed; inline if in memory, else by reference */
-	struct commit *group;  /* further records that count whole with this one or not at all; only the first is posted and answered */
-	/* answers: `first` is posted to `first_to` as soon as it is durable, then `second` (if `second_to`) likewise. On failure
-	 * (status < 0) only `second` is posted, or `first` if there is no second. */
-	struct mailbox *first_to, *second_to;
-	void (*first_done)(struct letter *), (*second_done)(struct letter *);
-	struct letter first, second;
-	int status;         /* 0; -ENOSPC, -EIO …: the message counts as never received */
-	struct place place; /* where each record of the group came to stand */
-	struct letter queued; /* private */
-};
 /* Messages are written at once with what has gathered; other records wait at most outcome_delay (50 ms) for a batch. Records other
  * than MESSAGE are kept and tried again until they are durable (status is 0 then), except when the group holds a
  * MESSAGE (a bounce): that fails as a whole. */
@@ -137,14 +123,5 @@ void store_checkpoint_end(struct store *s, struct mailbox *home, void (*done)(vo
 
 /* The message ended, durably: unlinks its body file. Called for messages that have one. */
 void store_forget(struct store *s, uint64_t id);
-
-/* ---- offline ---- */
-
-struct store_check {
-	uint64_t segments, records, messages, live, damaged, torn, orphans;
-};
-/* `relayq verify`: reads everything, bodies too. Refuses a locked spool unless `read_only`. `say` gets one line a finding. */
-int store_verify(const char *dir, bool read_only, struct store_check *out, void (*say)(void *arg, const char *line), void *arg,
-	struct buf *errors);
 
 #endif

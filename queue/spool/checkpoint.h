@@ -1,0 +1,58 @@
+/* queue/spool/checkpoint.h: spool/index.NNN: the index as it stood at a place of the journal. Plumbing.
+ *
+ * Never trusted over the journal: it only saves the scan of what stands before its place. Written as index.NNN.tmp,
+ *synced, renamed, directory synced, older ones unlinked. Blocks of entries, each with its checksum; believed as a whole
+ *or not at all:
+ *
+ *	head   u32 magic "r64i", u32 version 1, u32 segment, u32 offset, u64 batch, u64 ceiling_ms, u64 newest_ms, u32
+ *oldest, u32 0, u64 nonce, u64 XXH3-64 of the above block  u32 length (1..CHECKPOINT_BLOCK), u32 entries, u64 XXH3-64
+ *(seed: nonce plus the block's offset) of length, entries and bytes, then the bytes: entries, each u32 length, content
+ *place, newest place (u32 segment, u32 offset), u8 in_file, envelope tail   u32 0, u32 0, u64 XXH3-64 (likewise) of the
+ *number of entries (u64), that number */
+#ifndef QUEUE_SPOOL_CHECKPOINT_H
+#define QUEUE_SPOOL_CHECKPOINT_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "queue/envelope.h"
+#include "queue/spool/files.h"
+#include "queue/spool/place.h"
+
+enum { CHECKPOINT_BLOCK = 16 << 20 };
+
+struct checkpoint_head {
+	struct place at;     /* the journal's end when it was begun: scan from here */
+	uint64_t batch;	     /* the last one before it */
+	uint64_t ceiling_ms; /* of IDs */
+	uint64_t newest_ms;  /* wall time */
+	uint32_t oldest;     /* segment */
+};
+
+/* ---- writing; one thread at a time, which may change between the calls ---- */
+
+struct checkpoint;
+/* Nothing is written yet. -ENOMEM. */
+int checkpoint_begin(struct checkpoint **out, const struct files *files, int spool, const struct checkpoint_head *head);
+/* Appends an entry to memory. 0, or 1: CHECKPOINT_FLUSH bytes wait and checkpoint_flush() should be called. -ENOMEM,
+ * -E2BIG. */
+int checkpoint_add(
+	struct checkpoint *c, const struct envelope *e, struct place content, struct place newest, bool in_file);
+/* Writes what waits (no sync). */
+int checkpoint_flush(struct checkpoint *c);
+/* Writes, syncs, renames, syncs the directory, unlinks older ones; frees in any case. */
+int checkpoint_finish(struct checkpoint *c);
+/* Unlinks the temporary file and frees. NULL is fine. */
+void checkpoint_abort(struct checkpoint *c);
+enum { CHECKPOINT_FLUSH = 1 << 20 };
+
+/* ---- reading, at the start ---- */
+
+/* The newest checkpoint that can be believed as a whole: its head, and entries in order to `entry` (after all has been
+ * checked; what it returns other than 0 ends the reading). 0; -ENOENT: none can be believed: scan everything; else
+ * negative. */
+int checkpoint_load(const struct files *files, int spool, struct checkpoint_head *head, void *arg,
+	int (*begin)(void *arg, const struct checkpoint_head *head),
+	int (*entry)(void *arg, const struct envelope *e, struct place content, struct place newest, bool in_file));
+
+#endif
