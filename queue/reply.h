@@ -11,7 +11,7 @@
 enum { REPLY_TEXT_MAX = 512, REPLY_ENHANCED = 12 };
 
 struct reply {
-	uint16_t code;                 /* 200..599; 0: there was none */
+	uint16_t code;		       /* 200..599; 0: there was none */
 	char enhanced[REPLY_ENHANCED]; /* "5.7.1"; "" if the peer gave none */
 	char text[REPLY_TEXT_MAX];     /* lines joined by a blank, without codes, printable; cut with "..." */
 };
@@ -38,8 +38,10 @@ struct reply_parser {
 };
 enum reply_event { REPLY_MORE, REPLY_LINE, REPLY_COMPLETE, REPLY_BAD, REPLY_TOO_LONG };
 void reply_parser_init(struct reply_parser *p, unsigned max_lines, size_t max_bytes);
-/* Takes bytes up to the end of one line at the most; `*used` says how many. REPLY_LINE: one line of a multi-line reply was
- * read and more follow (the text of that line alone stands in p->line, 0-terminated, without code: for EHLO keywords). */
+/* Takes bytes up to the end of one line at the most; `*used` says how many. REPLY_LINE: one line of a multi-line reply
+ * was read and more follow. After REPLY_LINE and REPLY_COMPLETE the text of that line alone stands in p->line,
+ * 0-terminated, without code: for EHLO keywords. After REPLY_COMPLETE, BAD or TOO_LONG the parser must be initialised
+ * again. */
 enum reply_event reply_parser_feed(struct reply_parser *p, const uint8_t *in, size_t len, size_t *used);
 
 #endif
