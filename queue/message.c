@@ -1,0 +1,158 @@
+/* queue/message.c: state. */
+#include "queue/message.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+const char *address_domain_of(const char *address)
+{
+	const char *at = strrchr(address, '@');
+	return at ? at + 1 : "";
+}
+
+static int by_domain(const void *a, const void *b)
+{
+	const struct envelope_rcpt *x = *(const struct envelope_rcpt *const *)a;
+	const struct envelope_rcpt *y = *(const struct envelope_rcpt *const *)b;
+	int order = strcmp(address_domain_of(x->address), address_domain_of(y->address));
+	return order ? order : (x->index > y->index) - (x->index < y->index);
+}
+
+static const char *put_text(char **at, const char *text)
+{
+	size_t n = strlen(text) + 1;
+	char *here = *at;
+	memcpy(here, text, n);
+	*at += n;
+	return here;
+}
+
+/* The unfinished recipients sorted by domain; `*text` grows by the length of their addresses. */
+static unsigned sort_rcpts(
+	const struct envelope *e, const struct envelope_rcpt **sorted, size_t *text, unsigned *domains)
+{
+	unsigned count = 0;
+	for (unsigned i = 0; i < e->rcpt_count; i++) {
+		if (e->rcpts[i].status != RCPT_QUEUED)
+			continue;
+		sorted[count++] = &e->rcpts[i];
+		*text += strlen(e->rcpts[i].address) + 1;
+	}
+	if (count > 1)
+		qsort(sorted, count, sizeof(const struct envelope_rcpt *), by_domain);
+	*domains = 0;
+	for (unsigned i = 0; i < count; i++)
+		if (i == 0 ||
+			strcmp(address_domain_of(sorted[i]->address), address_domain_of(sorted[i - 1]->address)) != 0)
+			++*domains;
+	return count;
+}
+
+static void fill(struct message *m, const struct envelope_rcpt *const *sorted, char *at)
+{
+	struct delivery *d = NULL;
+	for (unsigned i = 0; i < m->rcpt_count; i++) {
+		const struct envelope_rcpt *r = sorted[i];
+		m->rcpts[i] =
+			(struct rcpt){.address = put_text(&at, r->address), .index = r->index, .status = RCPT_QUEUED};
+		if (i == 0 || strcmp(address_domain_of(r->address), address_domain_of(sorted[i - 1]->address)) != 0) {
+			d = d ? d + 1 : m->deliveries;
+			*d = (struct delivery){.message = m, .first = i};
+		}
+		d->count++;
+		if (r->attempts > d->attempts)
+			d->attempts = r->attempts;
+		if (r->next_ms > d->since)
+			d->since = r->next_ms;
+	}
+}
+
+struct message *message_new(const struct envelope *e, bool *empty)
+{
+	const struct envelope_rcpt *few[16], **sorted = few;
+	*empty = false;
+	if (e->rcpt_count > 16 && (sorted = calloc(e->rcpt_count, sizeof(const struct envelope_rcpt *))) == NULL)
+		return NULL;
+	size_t text = strlen(e->sender) + strlen(e->client) + strlen(e->helo) + 3;
+	unsigned domains;
+	unsigned count = sort_rcpts(e, sorted, &text, &domains);
+	struct message *m = NULL;
+	*empty = count == 0;
+	if (count > 0)
+		m = calloc(1, sizeof *m + domains * sizeof(struct delivery) + count * sizeof(struct rcpt) + text);
+	if (m != NULL) {
+		m->id = e->id;
+		m->arrival_ms = e->arrival_ms;
+		m->size = e->size;
+		m->flags = (uint16_t)e->flags;
+		m->deliveries = (struct delivery *)(m + 1);
+		m->delivery_count = domains;
+		m->rcpts = (struct rcpt *)(m->deliveries + domains);
+		m->rcpt_count = m->open = count;
+		char *at = (char *)(m->rcpts + count);
+		m->sender = put_text(&at, e->sender);
+		m->client = put_text(&at, e->client);
+		m->helo = put_text(&at, e->helo);
+		fill(m, sorted, at);
+	}
+	if (sorted != few)
+		free(sorted);
+	return m;
+}
+
+void message_free(struct message *m)
+{
+	body_unref(m->body);
+	free(m);
+}
+
+void message_envelope(const struct message *m, struct envelope *out, struct envelope_rcpt *rcpts,
+	uint64_t (*next)(void *arg, const struct delivery *d), void *arg)
+{
+	unsigned n = 0;
+	for (unsigned i = 0; i < m->delivery_count; i++) {
+		const struct delivery *d = &m->deliveries[i];
+		for (unsigned j = d->first; j < d->first + d->count; j++) {
+			if (m->rcpts[j].status != RCPT_QUEUED)
+				continue;
+			rcpts[n++] = (struct envelope_rcpt){
+				.address = m->rcpts[j].address,
+				.index = m->rcpts[j].index,
+				.status = RCPT_QUEUED,
+				.attempts = d->attempts,
+				.next_ms = next(arg, d),
+			};
+		}
+	}
+	*out = (struct envelope){
+		.id = m->id,
+		.arrival_ms = m->arrival_ms,
+		.size = m->size,
+		.flags = m->flags,
+		.sender = m->sender,
+		.client = m->client,
+		.helo = m->helo,
+		.reason = m->reason ? m->reason : "",
+		.rcpts = rcpts,
+		.rcpt_count = n,
+	};
+}
+
+struct rcpt *message_rcpt(struct message *m, uint16_t index, struct delivery **d)
+{
+	for (unsigned i = 0; i < m->delivery_count; i++)
+		for (unsigned j = m->deliveries[i].first; j < m->deliveries[i].first + m->deliveries[i].count; j++)
+			if (m->rcpts[j].index == index) {
+				*d = &m->deliveries[i];
+				return &m->rcpts[j];
+			}
+	return NULL;
+}
+
+bool delivery_open(const struct delivery *d)
+{
+	for (unsigned i = d->first; i < d->first + d->count; i++)
+		if (d->message->rcpts[i].status == RCPT_QUEUED)
+			return true;
+	return false;
+}

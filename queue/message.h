@@ -1,0 +1,104 @@
+/* queue/message.h: a queued message as the index keeps it: what scheduling and listing need, nothing more. State.
+ *
+ * A message is one block: itself, a delivery for each domain that it still goes to, its unfinished recipients, their
+ * texts. A delivery is the unit of scheduling: the recipients of one message in one domain. */
+#ifndef QUEUE_MESSAGE_H
+#define QUEUE_MESSAGE_H
+
+#include <stdint.h>
+#include <sys/queue.h>
+
+#include "conf/body.h"
+#include "queue/attempt.h"
+#include "queue/due.h"
+#include "queue/envelope.h"
+#include "queue/spool/place.h"
+
+struct domain;
+struct message;
+struct record;
+struct site;
+struct tries;
+
+struct rcpt {
+	const char *address;
+	uint16_t index;
+	uint8_t status; /* enum rcpt_status */
+};
+
+#define DELIVERY_STATES(X)                                                                                             \
+	X(DELIVERY_IDLE, "in no list; between two others")                                                             \
+	X(DELIVERY_ROUTING, "in its domain's list: waits for the look-up")                                             \
+	X(DELIVERY_READY, "in its site's list: waits for a connection")                                                \
+	X(DELIVERY_DIALLING, "a dial is under way for it alone: another path than those it has tried")                 \
+	X(DELIVERY_ACTIVE, "a connection has it")                                                                      \
+	X(DELIVERY_SETTLING, "its attempt is over, the outcome not yet durable")                                       \
+	X(DELIVERY_DEFERRED, "waits for its next time")                                                                \
+	X(DELIVERY_HELD, "waits for an operator")
+enum delivery_state {
+#define X(name, meaning) name,
+	DELIVERY_STATES(X)
+#undef X
+};
+
+struct delivery {
+	struct message *message;
+	struct domain *domain; /* NULL while it has nothing to do with one */
+	struct site *site;     /* the last one; NULL before the first */
+	TAILQ_ENTRY(delivery) link;
+	struct due due;
+	struct tries *tries;	     /* of the attempt under way; NULL between attempts */
+	const char *reason;	     /* interned; why it was deferred last; NULL */
+	struct endpoint *greylisted; /* where the next attempt starts: the path that answered 4yz first; NULL */
+	uint64_t since;		     /* steady: when it became due */
+	uint32_t route_ms;	     /* how long the look-up took of that */
+	uint32_t first;		     /* its recipients: message->rcpts[first] and on */
+	uint32_t count;
+	uint16_t attempts;
+	uint8_t state; /* enum delivery_state */
+	bool counted;  /* in its site's ages */
+	bool told;     /* the log has said that it waits for a resting site */
+};
+TAILQ_HEAD(delivery_list, delivery);
+
+struct message {
+	uint64_t id;
+	uint64_t arrival_ms; /* wall time, as in the envelope */
+	uint64_t arrival;    /* steady */
+	uint64_t size;
+	struct place content, newest;
+	struct body *body; /* a reference while it is in memory */
+	TAILQ_ENTRY(message) with_body;
+	struct record *records; /* on their way to the disk, the oldest is posted; see queue/settle.h */
+	const char *sender;
+	const char *client;
+	const char *helo;
+	const char *reason; /* interned; why held or damaged; NULL */
+	struct delivery *deliveries;
+	struct rcpt *rcpts;
+	uint32_t delivery_count;
+	uint32_t rcpt_count;
+	uint32_t open;	/* recipients that are not finished */
+	uint16_t flags; /* ENVELOPE_* */
+	bool in_file;
+	bool removing; /* by hand, as soon as nothing of it is in transfer */
+	uint16_t busy; /* histories, moves and readers that look at it: it stays till they are done */
+};
+TAILQ_HEAD(message_list, message);
+
+/* Builds the block from an envelope; finished recipients are left out. Nothing is put into any list. NULL: no memory,
+ * or no recipient left (`*empty` is set then). */
+struct message *message_new(const struct envelope *e, bool *empty);
+void message_free(struct message *m); /* drops its body */
+/* The envelope as it stands now. Its texts are the message's; `rcpts` (room for rcpt_count) is the caller's. `next`
+ * turns a delivery's due time into wall time. */
+void message_envelope(const struct message *m, struct envelope *out, struct envelope_rcpt *rcpts,
+	uint64_t (*next)(void *arg, const struct delivery *d), void *arg);
+/* The delivery to which a recipient's number belongs, and the recipient; NULL if it is not there. */
+struct rcpt *message_rcpt(struct message *m, uint16_t index, struct delivery **d);
+/* Behind the last '@', or "" */
+const char *address_domain_of(const char *address);
+/* Has the delivery recipients that are not finished? */
+bool delivery_open(const struct delivery *d);
+
+#endif
