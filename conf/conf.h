@@ -24,8 +24,15 @@ struct conf_endpoints {
 	size_t count;
 };
 
+/* Where a value was set, for `relayq config`: a file of the configuration and a line in it. */
+struct conf_origin {
+	uint32_t file; /* 0: the default; else 1 + its index in `files` */
+	uint32_t line;
+};
+
 /* listen ADDRESS:PORT { … } */
 struct conf_listen {
+	struct conf_origin origin;
 	struct endpoint at;
 };
 
@@ -39,6 +46,7 @@ struct conf_relay {
 
 /* route NAME | .SUFFIX | * { … } */
 struct conf_route {
+	struct conf_origin origin;
 	char *pattern; /* lower case; "example", ".example" or "*" */
 	struct conf_relay relay;
 };
@@ -46,6 +54,9 @@ struct conf_route {
 struct conf {
 	atomic_uint refs;
 	char *file; /* where it came from; NULL: built-in defaults */
+	char **files; /* all that were read, by name */
+	size_t file_count;
+	struct conf_origin *origins; /* of each row in conf/keys.c; rows of blocks with titles stay empty */
 
 	char *hostname;
 	char *spool;
@@ -59,7 +70,7 @@ struct conf {
 
 	struct conf_listen *listen;
 	size_t listen_count;
-	struct conf_route *routes;
+	struct conf_route *routes; /* sorted by pattern, see conf_route() */
 	size_t route_count;
 
 	struct {
@@ -82,7 +93,7 @@ struct conf {
 		uint64_t ttl_max, negative_max, failure; /* 1 d, 5 min, 5 s */
 	} dns;
 	struct {
-		uint64_t first, max, give_up, greylist;
+		uint64_t first, max, give_up, warn, greylist; /* greylist is never later than first; warn 0: never */
 	} retry;
 	struct {
 		uint64_t attempt_delay, resolution_delay, greeting_delay, patience, patience_mail, stall;

@@ -1,0 +1,487 @@
+/* conf/apply.c: state. */
+#include "conf/apply.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "conf/keys.h"
+#include "conf/openrelay.h"
+
+enum { WHY_MAX = 2048 };
+
+/* A route while the file is read: what stands in the file first is wanted after sorting. */
+struct draft {
+	struct conf_route route;
+	const struct grammar_place *at;
+	size_t order;
+};
+
+struct apply {
+	struct conf *c;
+	struct grammar_errors *errors;
+	struct buf why;
+	const struct grammar_item **given;    /* the item that set each row, in this instance of its block */
+	const struct grammar_item **blocks;   /* the first of each block without title */
+	const struct grammar_place **listens; /* where each listener stands */
+	struct draft *routes;
+	size_t route_count, route_room;
+	int fatal; /* -ENOMEM */
+};
+
+struct conf *conf_new(void)
+{
+	struct conf *c = calloc(1, sizeof *c);
+	if (c == NULL)
+		return NULL;
+	atomic_init(&c->refs, 1);
+	c->origins = calloc(conf_key_count, sizeof *c->origins);
+	if (c->origins == NULL) {
+		free(c);
+		return NULL;
+	}
+	return c;
+}
+
+static bool in_titled_block(const struct conf_key *key)
+{
+	const struct conf_block *block = keys_find_block(key->block);
+	return block != NULL && block->title != NULL;
+}
+
+static void free_members(const char *block, void *base)
+{
+	for (size_t i = 0; i < conf_key_count; i++)
+		if (strcmp(conf_keys[i].block, block) == 0)
+			value_fini(&conf_keys[i].rule, (char *)base + conf_keys[i].at);
+}
+
+static void free_route(struct conf_route *route)
+{
+	free(route->pattern);
+	free_members("route", route);
+}
+
+void conf_free(struct conf *c)
+{
+	for (size_t i = 0; i < conf_key_count; i++)
+		if (!in_titled_block(&conf_keys[i]))
+			value_fini(&conf_keys[i].rule, (char *)c + conf_keys[i].at);
+	for (size_t i = 0; i < c->listen_count; i++)
+		free_members("listen", &c->listen[i]);
+	for (size_t i = 0; i < c->route_count; i++)
+		free_route(&c->routes[i]);
+	for (size_t i = 0; i < c->file_count; i++)
+		free(c->files[i]);
+	free(c->listen);
+	free(c->routes);
+	free(c->files);
+	free(c->origins);
+	free(c->file);
+	free(c);
+}
+
+/* Says where `at` is, for as long as the configuration lives. */
+static struct conf_origin origin_of(struct apply *a, const struct grammar_place *at)
+{
+	struct conf *c = a->c;
+	for (size_t i = 0; i < c->file_count; i++)
+		if (strcmp(c->files[i], at->file) == 0)
+			return (struct conf_origin){.file = (uint32_t)i + 1, .line = at->line};
+	char *name = strdup(at->file);
+	char **files = name ? reallocarray(c->files, c->file_count + 1, sizeof *files) : NULL;
+	if (files == NULL) {
+		free(name);
+		a->fatal = -ENOMEM;
+		return (struct conf_origin){0};
+	}
+	c->files = files;
+	c->files[c->file_count++] = name;
+	return (struct conf_origin){.file = (uint32_t)c->file_count, .line = at->line};
+}
+
+static const char *why(struct apply *a)
+{
+	return a->why.data ? (const char *)a->why.data : "";
+}
+
+static void unknown(struct apply *a, const char *block, const struct grammar_item *item)
+{
+	char shown[GRAMMAR_SHOWN];
+	bool is_block = item->kind == GRAMMAR_BLOCK;
+	buf_reset(&a->why);
+	if (*block != '\0')
+		buf_printf(&a->why, " in block %s", block);
+	else if (!is_block)
+		buf_append_str(&a->why, " at the top level");
+	buf_append_str(&a->why, "; ");
+	keys_suggest(block, item->name, is_block, &a->why);
+	grammar_error(a->errors, &item->at, "unknown %s %s%s", is_block ? "block" : "key",
+		grammar_show(item->name, shown), why(a));
+}
+
+static void given_twice(struct apply *a, const struct grammar_place *at, const char *what, const char *name,
+	const struct grammar_place *first)
+{
+	char shown[GRAMMAR_SHOWN];
+	grammar_error(a->errors, at, "%s%s is given twice; first at %s:%u:%u", what, grammar_show(name, shown),
+		first->file, first->line, first->column);
+}
+
+/* Sets one member of the block whose struct is at `base`. */
+static void apply_setting(struct apply *a, const char *block, void *base, const struct grammar_item *item)
+{
+	const struct conf_key *key = keys_find(block, item->name);
+	const struct grammar_value *bad;
+	if (key == NULL) {
+		if (keys_find_block(item->name) != NULL && *block == '\0')
+			grammar_error(a->errors, &item->at, "%s is a block; expected %s { }", item->name, item->name);
+		else
+			unknown(a, block, item);
+		return;
+	}
+	size_t row = (size_t)(key - conf_keys);
+	if (a->given[row] != NULL) {
+		given_twice(a, &item->at, "", item->name, &a->given[row]->at);
+		return;
+	}
+	a->given[row] = item;
+	buf_reset(&a->why);
+	int err = value_read(&key->rule, item->values, (char *)base + key->at, &bad, &a->why);
+	if (err == -EINVAL)
+		grammar_error(a->errors, &bad->at, "%s: %s", item->name, why(a));
+	else if (err != 0)
+		a->fatal = err;
+	else if (base == a->c)
+		a->c->origins[row] = origin_of(a, &item->at);
+}
+
+static void apply_settings(struct apply *a, const char *block, void *base, const struct grammar_item *items)
+{
+	char shown[GRAMMAR_SHOWN];
+	for (const struct grammar_item *i = items; i != NULL; i = i->next) {
+		if (i->kind == GRAMMAR_SETTING)
+			apply_setting(a, block, base, i);
+		else if (i->kind == GRAMMAR_BLOCK)
+			grammar_error(a->errors, &i->at,
+				"block %s inside block %s; expected settings there (is a '}' missing?)",
+				grammar_show(i->name, shown), block);
+	}
+}
+
+/* The rows of a block with titles are free for its next instance. */
+static void forget_given(struct apply *a, const char *block)
+{
+	for (size_t i = 0; i < conf_key_count; i++)
+		if (strcmp(conf_keys[i].block, block) == 0)
+			a->given[i] = NULL;
+}
+
+/* Room for one more listener; NULL: too many, or no memory. */
+static struct conf_listen *add_listen(struct apply *a, const struct grammar_place *at)
+{
+	struct conf *c = a->c;
+	if (c->listen_count == CONF_LISTEN_MAX) {
+		grammar_error(a->errors, at, "more than %d listeners; expected fewer", CONF_LISTEN_MAX);
+		return NULL;
+	}
+	if (c->listen == NULL) {
+		c->listen = calloc(CONF_LISTEN_MAX, sizeof *c->listen);
+		a->listens = calloc(CONF_LISTEN_MAX, sizeof(void *));
+		if (c->listen == NULL || a->listens == NULL) {
+			a->fatal = -ENOMEM;
+			return NULL;
+		}
+	}
+	a->listens[c->listen_count] = at;
+	return &c->listen[c->listen_count++];
+}
+
+/* NULL: an error, reported. */
+static void *open_listen(struct apply *a, const struct grammar_value *title)
+{
+	char shown[GRAMMAR_SHOWN];
+	struct endpoint at;
+	if (value_read_endpoint(&at, title->text, 25) != 0) {
+		grammar_error(a->errors, &title->at, "listen %s; expected ADDRESS:PORT, or [ADDRESS]:PORT for IPv6",
+			grammar_show(title->text, shown));
+		return NULL;
+	}
+	for (size_t i = 0; i < a->c->listen_count; i++)
+		if (endpoint_equal(&a->c->listen[i].at, &at)) {
+			given_twice(a, &title->at, "listen ", title->text, a->listens[i]);
+			return NULL;
+		}
+	struct conf_listen *l = add_listen(a, &title->at);
+	if (l == NULL)
+		return NULL;
+	l->at = at;
+	l->origin = origin_of(a, &title->at);
+	return l;
+}
+
+/* NULL: an error, reported. */
+static void *open_route(struct apply *a, const struct grammar_value *title)
+{
+	char shown[GRAMMAR_SHOWN];
+	const char *name = *title->text == '.' ? title->text + 1 : title->text;
+	if (strcmp(title->text, "*") != 0 && !value_is_domain(name)) {
+		grammar_error(a->errors, &title->at,
+			"route %s; expected DOMAIN, .DOMAIN (its subdomains) or *, in ASCII (xn--…)",
+			grammar_show(title->text, shown));
+		return NULL;
+	}
+	if (a->route_count == CONF_ROUTES_MAX) {
+		grammar_error(a->errors, &title->at, "more than %d routes; expected fewer", CONF_ROUTES_MAX);
+		return NULL;
+	}
+	if (a->route_count == a->route_room) {
+		size_t room = a->route_room ? a->route_room * 2 : 16;
+		struct draft *routes = reallocarray(a->routes, room, sizeof *routes);
+		if (routes == NULL) {
+			a->fatal = -ENOMEM;
+			return NULL;
+		}
+		a->routes = routes;
+		a->route_room = room;
+	}
+	char *pattern = strdup(title->text);
+	if (pattern == NULL) {
+		a->fatal = -ENOMEM;
+		return NULL;
+	}
+	for (char *p = pattern; *p != '\0'; p++)
+		*p = (char)(*p >= 'A' && *p <= 'Z' ? *p - 'A' + 'a' : *p);
+	struct draft *d = &a->routes[a->route_count];
+	*d = (struct draft){.at = &title->at, .order = a->route_count++};
+	d->route.pattern = pattern;
+	d->route.relay.port = 25;
+	d->route.origin = origin_of(a, &title->at);
+	return &d->route;
+}
+
+static void apply_block(struct apply *a, const struct grammar_item *item)
+{
+	const struct conf_block *block = keys_find_block(item->name);
+	if (block == NULL) {
+		if (keys_find("", item->name) != NULL)
+			grammar_error(a->errors, &item->at, "%s is a setting; expected '=' and a value", item->name);
+		else
+			unknown(a, "", item);
+		return;
+	}
+	if (block->title == NULL) {
+		const struct grammar_item **first = &a->blocks[block - conf_blocks];
+		if (item->values != NULL)
+			grammar_error(
+				a->errors, &item->values->at, "block %s takes no title; expected '{'", block->name);
+		if (*first != NULL)
+			given_twice(a, &item->at, "block ", item->name, &(*first)->at);
+		else if (!item->broken)
+			apply_settings(a, block->name, a->c, item->items);
+		if (*first == NULL)
+			*first = item;
+		return;
+	}
+	if (item->values == NULL)
+		grammar_error(a->errors, &item->at, "block %s has no title; expected %s", block->name, block->title);
+	/* the errors inside a block with several titles are the same for each of them */
+	struct buf nowhere;
+	buf_init(&nowhere, 0);
+	struct grammar_errors silent = {.text = &nowhere}, *loud = a->errors;
+	for (const struct grammar_value *title = item->values; title != NULL && a->fatal == 0; title = title->next) {
+		void *base = strcmp(block->name, "listen") == 0 ? open_listen(a, title) : open_route(a, title);
+		if (base == NULL || item->broken)
+			continue;
+		forget_given(a, block->name);
+		apply_settings(a, block->name, base, item->items);
+		a->errors = &silent;
+	}
+	a->errors = loud;
+}
+
+static int compare_drafts(const void *left, const void *right)
+{
+	const struct draft *a = left, *b = right;
+	int order = strcmp(a->route.pattern, b->route.pattern);
+	return order ? order : a->order < b->order ? -1 : 1;
+}
+
+/* Moves the routes into the configuration, sorted. */
+static void settle_routes(struct apply *a)
+{
+	struct conf *c = a->c;
+	if (a->route_count == 0)
+		return;
+	c->routes = calloc(a->route_count, sizeof *c->routes);
+	if (c->routes == NULL) {
+		a->fatal = -ENOMEM;
+		return;
+	}
+	qsort(a->routes, a->route_count, sizeof *a->routes, compare_drafts);
+	for (size_t i = 0; i < a->route_count; i++) {
+		struct draft *d = &a->routes[i];
+		if (i > 0 && strcmp(c->routes[i - 1].pattern, d->route.pattern) == 0)
+			given_twice(a, d->at, "route ", d->route.pattern, d[-1].at);
+		c->routes[i] = d->route;
+		c->route_count++;
+	}
+	a->route_count = 0;
+}
+
+/* Sets a member from its preset, which is right by the table's own test. */
+static int apply_preset(const struct conf_key *key, void *member, struct buf *reason)
+{
+	enum { VALUES = 4, LENGTH = 64 };
+	char text[VALUES][LENGTH];
+	struct grammar_value values[VALUES] = {0};
+	const struct grammar_value *bad;
+	const char *from = key->preset;
+	for (size_t i = 0; i < VALUES; i++) {
+		size_t n = strcspn(from, ",");
+		if (n >= LENGTH)
+			return -EINVAL;
+		memcpy(text[i], from, n);
+		text[i][n] = '\0';
+		values[i].text = text[i];
+		if (i > 0)
+			values[i - 1].next = &values[i];
+		if (from[n] == '\0')
+			return value_read(&key->rule, values, member, &bad, reason);
+		from += n + 1 + strspn(from + n + 1, " ");
+	}
+	return -EINVAL;
+}
+
+static void apply_presets(struct apply *a)
+{
+	for (size_t i = 0; i < conf_key_count && a->fatal == 0; i++) {
+		const struct conf_key *key = &conf_keys[i];
+		if (a->given[i] == NULL && key->preset != NULL && !in_titled_block(key))
+			a->fatal = apply_preset(key, (char *)a->c + key->at, &a->why);
+	}
+}
+
+static void apply_machine(struct apply *a, const char *name, const struct conf_machine *machine)
+{
+	struct conf *c = a->c;
+	char shown[GRAMMAR_SHOWN];
+	if (c->hostname == NULL && a->given[keys_find("", "hostname") - conf_keys] == NULL) {
+		const struct conf_key *key = keys_find("", "hostname");
+		const struct grammar_value value = {.text = machine->hostname}, *bad;
+		buf_reset(&a->why);
+		int err = value_read(&key->rule, &value, &c->hostname, &bad, &a->why);
+		if (err == -EINVAL)
+			grammar_error(a->errors, &(struct grammar_place){.file = name},
+				"hostname is not set, and this machine's name %s is none; expected hostname = NAME",
+				grammar_show(machine->hostname, shown));
+		else if (err != 0)
+			a->fatal = err;
+	}
+	if (c->loops == 0)
+		c->loops = machine->processors < 1 ? 1 : machine->processors > 63 ? 63 : machine->processors;
+}
+
+static void apply_listen(struct apply *a, const char *name)
+{
+	const struct grammar_place nowhere = {.file = name};
+	static const enum family families[] = {FAMILY_IPV6, FAMILY_IPV4};
+	for (size_t i = 0; i < 2; i++) {
+		struct conf_listen *l = add_listen(a, &nowhere);
+		if (l != NULL)
+			l->at = (struct endpoint){.ip.family = (uint8_t)families[i], .port = 25};
+	}
+}
+
+/* Where a setting of the top level or of a block without title stands; NULL: it is the default. */
+static const struct grammar_place *place_of(const struct apply *a, const char *block, const char *name)
+{
+	const struct grammar_item *item = a->given[keys_find(block, name) - conf_keys];
+	return item ? &item->values->at : NULL;
+}
+
+/* What a row cannot say: how settings fit together. An error stands at the one of the two that was given. */
+static void check_together(struct apply *a, const char *file)
+{
+	const struct conf *c = a->c;
+	const struct {
+		const char *block, *small, *large;
+		uint64_t small_value, large_value;
+	} rows[] = {
+		{"retry", "first", "max", c->retry.first, c->retry.max},
+		{"retry", "max", "give_up", c->retry.max, c->retry.give_up},
+		{"storage", "inline_limit", "batch_limit", c->spool_io.inline_limit, c->spool_io.batch_limit},
+		{"storage", "batch_limit", "segment_size", c->spool_io.batch_limit, c->spool_io.segment_size},
+	};
+	const struct grammar_place nowhere = {.file = file};
+	for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+		const struct conf_key *small = keys_find(rows[i].block, rows[i].small);
+		const struct conf_key *large = keys_find(rows[i].block, rows[i].large);
+		const struct grammar_place *at = place_of(a, rows[i].block, rows[i].small);
+		if (rows[i].small_value <= rows[i].large_value)
+			continue;
+		if (at == NULL)
+			at = place_of(a, rows[i].block, rows[i].large);
+		buf_reset(&a->why);
+		buf_printf(&a->why, "%s (", small->name);
+		value_write(&small->rule, &rows[i].small_value, &a->why);
+		buf_printf(&a->why, ") is more than %s (", large->name);
+		value_write(&large->rule, &rows[i].large_value, &a->why);
+		grammar_error(a->errors, at ? at : &nowhere, "%s); expected at most that", why(a));
+	}
+}
+
+static void check_clients(struct apply *a, const char *file)
+{
+	const struct conf *c = a->c;
+	const struct grammar_place *at = place_of(a, "", "clients"), nowhere = {.file = file};
+	if (c->open_relay)
+		return;
+	buf_reset(&a->why);
+	int open = openrelay_check(c->clients.items, c->clients.count, &a->why);
+	if (open < 0)
+		a->fatal = open;
+	else if (open)
+		grammar_error(a->errors, at ? at : &nowhere,
+			"clients: %s, or open_relay = i-know-that-everybody-may-relay", why(a));
+}
+
+int conf_apply(struct conf *c, const char *name, const struct grammar_item *items, const struct conf_machine *machine,
+	struct grammar_errors *e)
+{
+	unsigned before = e->count;
+	struct apply a = {.c = c, .errors = e};
+	buf_init(&a.why, WHY_MAX);
+	a.given = calloc(conf_key_count, sizeof(void *));
+	a.blocks = calloc(conf_block_count, sizeof(void *));
+	if (a.given == NULL || a.blocks == NULL)
+		a.fatal = -ENOMEM;
+	for (const struct grammar_item *i = items; i != NULL && a.fatal == 0; i = i->next) {
+		if (i->kind == GRAMMAR_SETTING)
+			apply_setting(&a, "", c, i);
+		else if (i->kind == GRAMMAR_BLOCK)
+			apply_block(&a, i);
+	}
+	if (a.fatal == 0)
+		apply_presets(&a);
+	if (a.fatal == 0)
+		apply_machine(&a, name, machine);
+	if (a.fatal == 0 && c->listen_count == 0 && e->count == before)
+		apply_listen(&a, name);
+	if (a.fatal == 0)
+		settle_routes(&a);
+	if (a.fatal == 0) {
+		check_together(&a, name);
+		check_clients(&a, name);
+		if (c->retry.greylist > c->retry.first)
+			c->retry.greylist = c->retry.first;
+	}
+	for (size_t i = 0; i < a.route_count; i++)
+		free_route(&a.routes[i].route);
+	free(a.routes);
+	free(a.listens);
+	free(a.blocks);
+	free(a.given);
+	buf_fini(&a.why);
+	return a.fatal ? a.fatal : e->count == before ? 0 : -EINVAL;
+}

@@ -1,0 +1,378 @@
+/* conf/keys.c: state. */
+#include "conf/keys.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/un.h>
+
+#define MS UINT64_C(1)
+#define SECOND (1000 * MS)
+#define MINUTE (60 * SECOND)
+#define HOUR (60 * MINUTE)
+#define DAY (24 * HOUR)
+#define KIB (UINT64_C(1) << 10)
+#define MIB (UINT64_C(1) << 20)
+#define GIB (UINT64_C(1) << 30)
+
+enum { RELOAD = false, RESTART = true };
+
+static const char *const open_relay_words[] = {"no", "i-know-that-everybody-may-relay", NULL};
+static const char *const format_words[] = {"text", "json", NULL};
+static const char *const level_words[] = {"error", "warning", "info", "debug", NULL};
+
+const struct conf_block conf_blocks[] = {
+	{"", NULL, "the top level"},
+	{"listen", "ADDRESS:PORT", "an address at which mail is received"},
+	{"source", NULL, "the addresses and names that this relay shows to other servers"},
+	{"dns", NULL, "how names are looked up"},
+	{"retry", NULL, "when mail that could not be delivered is tried again, and when it is given up"},
+	{"race", NULL, "how a connection is made over IPv4 and IPv6 at once"},
+	{"limits", NULL, "how much is taken, held and sent at once"},
+	{"storage", NULL, "how the spool is written"},
+	{"log", NULL, "what is logged, and in which form"},
+	{"route", "DOMAIN, .DOMAIN (its subdomains) or *", "the next hop of a domain's mail"},
+};
+const size_t conf_block_count = sizeof conf_blocks / sizeof conf_blocks[0];
+
+#define MEMBER(m) sizeof(((struct conf *)NULL)->m)
+#define ROW(block, name, type, min, max, member, preset, when, help)                                                   \
+	{                                                                                                              \
+		block, name, {type, MEMBER(member), min, max, NULL, 0}, preset, when, offsetof(struct conf, member),   \
+			help                                                                                           \
+	}
+#define WORDS(block, name, words, member, preset, when, help)                                                          \
+	{                                                                                                              \
+		block, name, {KEY_CHOICE, MEMBER(member), 0, 0, words, 0}, preset, when,                               \
+			offsetof(struct conf, member), help                                                            \
+	}
+#define TIME(block, name, min, max, member, preset, when, help)                                                        \
+	ROW(block, name, KEY_TIME, min, max, member, preset, when, help)
+#define SIZE(block, name, min, max, member, preset, when, help)                                                        \
+	ROW(block, name, KEY_SIZE, min, max, member, preset, when, help)
+#define COUNT(block, name, min, max, member, preset, when, help)                                                       \
+	ROW(block, name, KEY_COUNT, min, max, member, preset, when, help)
+
+/* clang-format off */
+const struct conf_key conf_keys[] = {
+	ROW("", "hostname", KEY_DOMAIN, 0, 0, hostname, NULL, RELOAD,
+		"name of this relay, in greeting, EHLO and Received; without it the machine's own"),
+	ROW("", "spool", KEY_PATH, 0, 1000, spool, "/var/spool/relay64", RESTART,
+		"directory of the queue; made if the one above exists"),
+	ROW("", "control", KEY_PATH, 0, sizeof(((struct sockaddr_un *)NULL)->sun_path) - 1, control,
+		"/run/relay64/control.sock", RESTART, "socket of relayq"),
+	ROW("", "user", KEY_TEXT, 0, 32, user, NULL, RESTART, "account to run as when started as root"),
+	ROW("", "postmaster", KEY_MAILBOX, 0, 0, postmaster, NULL, RELOAD,
+		"From of bounces; without it MAILER-DAEMON at `hostname`"),
+	ROW("", "clients", KEY_PREFIXES, 0, 4096, clients, "127.0.0.0/8, ::1/128", RELOAD,
+		"networks that may relay without credentials, in place of the default"),
+	WORDS("", "open_relay", open_relay_words, open_relay, "no", RELOAD,
+		"allows `clients` so wide that everybody may relay"),
+	COUNT("", "loops", 0, 63, loops, NULL, RESTART, "threads for connections; 0: one per processor"),
+	COUNT("", "disk_workers", 1, 64, disk_workers, "4", RESTART, "threads for the files of large messages"),
+
+	ROW("source", "ipv4", KEY_IPV4, 0, 0, source.ipv4, NULL, RELOAD, "address of outgoing IPv4 connections"),
+	ROW("source", "ipv6", KEY_IPV6, 0, 0, source.ipv6, NULL, RELOAD, "address of outgoing IPv6 connections"),
+	ROW("source", "helo", KEY_DOMAIN, 0, 0, source.helo, NULL, RELOAD, "name in EHLO; without it `hostname`"),
+	ROW("source", "helo_ipv4", KEY_DOMAIN, 0, 0, source.helo_ipv4, NULL, RELOAD,
+		"name in EHLO over IPv4; without it `helo`"),
+	ROW("source", "helo_ipv6", KEY_DOMAIN, 0, 0, source.helo_ipv6, NULL, RELOAD,
+		"name in EHLO over IPv6; without it `helo`"),
+
+	{"dns", "servers", {KEY_ENDPOINTS, 0, 0, 8, NULL, 53}, NULL, RELOAD, offsetof(struct conf, dns.servers),
+		"resolvers, best a validating one on this machine; without it those of /etc/resolv.conf"},
+	TIME("dns", "timeout", 100 * MS, 30 * SECOND, dns.timeout, "2s", RELOAD, "wait for one answer of one server"),
+	COUNT("dns", "tries", 1, 10, dns.tries, "3", RELOAD, "rounds over all servers"),
+	COUNT("dns", "cache", 0, 1000000, dns.cache, "20000", RELOAD, "answers kept"),
+	COUNT("dns", "queries", 1, 100000, dns.queries, "1000", RELOAD, "questions under way at once"),
+	COUNT("dns", "hosts", 1, 100, dns.hosts, "20", RELOAD, "MX hosts of one domain that are used"),
+	COUNT("dns", "addresses", 1, 100, dns.addresses, "16", RELOAD, "addresses of one host and family that are used"),
+	TIME("dns", "ttl_max", 1 * SECOND, 7 * DAY, dns.ttl_max, "1d", RELOAD, "an answer is kept no longer"),
+	TIME("dns", "negative_max", 0, 1 * DAY, dns.negative_max, "5m", RELOAD,
+		"an answer that there is nothing is kept no longer"),
+	TIME("dns", "failure", 0, 5 * MINUTE, dns.failure, "5s", RELOAD, "a failed look-up is not repeated for so long"),
+
+	TIME("retry", "first", 1 * SECOND, 1 * DAY, retry.first, "5m", RELOAD, "wait before the second attempt"),
+	TIME("retry", "max", 1 * SECOND, 7 * DAY, retry.max, "1h", RELOAD, "longest wait between attempts"),
+	TIME("retry", "give_up", 1 * SECOND, 30 * DAY, retry.give_up, "5d", RELOAD,
+		"mail that could not be delivered for so long is returned"),
+	TIME("retry", "warn", 0, 30 * DAY, retry.warn, "4h", RELOAD, "the sender is told of a delay after; 0: never"),
+	TIME("retry", "greylist", 1 * SECOND, 1 * HOUR, retry.greylist, "1m", RELOAD,
+		"wait after a refusal that looks like greylisting; never longer than `first`"),
+
+	TIME("race", "attempt_delay", 10 * MS, 2 * SECOND, race.attempt_delay, "250ms", RELOAD,
+		"head start of one connection attempt over the next (RFC 8305)"),
+	TIME("race", "resolution_delay", 0, 2 * SECOND, race.resolution_delay, "50ms", RELOAD,
+		"wait for IPv6 addresses when the IPv4 ones came first (RFC 8305)"),
+	COUNT("race", "width", 1, 8, race.width, "3", RELOAD, "attempts under way at once to one site"),
+	TIME("race", "greeting_delay", 100 * MS, 1 * MINUTE, race.greeting_delay, "5s", RELOAD,
+		"head start of a connected attempt that waits for its greeting"),
+	TIME("race", "patience", 100 * MS, 5 * MINUTE, race.patience, "8s", RELOAD,
+		"wait for greeting, EHLO and TLS while another path is left"),
+	TIME("race", "patience_mail", 100 * MS, 5 * MINUTE, race.patience_mail, "30s", RELOAD,
+		"wait for replies to MAIL, RCPT and DATA while another path is left"),
+	TIME("race", "stall", 1 * SECOND, 3 * MINUTE, race.stall, "15s", RELOAD,
+		"a path that acknowledges no byte of a message for so long is given up while another is left"),
+	COUNT("race", "sessions_per_attempt", 1, 10, race.sessions_per_attempt, "2", RELOAD,
+		"sessions of one delivery attempt that get as far as MAIL"),
+	TIME("race", "connect_time", 1 * SECOND, 5 * MINUTE, race.connect_time, "30s", RELOAD,
+		"wait for a connection over the last path"),
+
+	SIZE("limits", "size", 1 * KIB, 4 * GIB, limits.size, "50M", RELOAD, "largest message"),
+	COUNT("limits", "recipients", 1, 100000, limits.recipients, "1000", RELOAD, "recipients of a message"),
+	COUNT("limits", "hops", 1, 1000, limits.hops, "100", RELOAD, "Received fields; more are a loop"),
+	COUNT("limits", "messages", 1, 100000000, limits.messages, "1000000", RELOAD, "messages in the queue"),
+	COUNT("limits", "sessions", 1, 1000000, limits.sessions, "10000", RELOAD, "clients' connections in all"),
+	COUNT("limits", "sessions_per_client", 1, 1000000, limits.sessions_per_client, "2000", RELOAD,
+		"connections of one address in `clients`"),
+	COUNT("limits", "sessions_per_other", 1, 1000000, limits.sessions_per_other, "50", RELOAD,
+		"connections of any other address (IPv6: /64)"),
+	COUNT("limits", "errors", 1, 1000, limits.errors, "20", RELOAD, "refused commands before a session is ended"),
+	SIZE("limits", "line", 512, 64 * KIB, limits.line, "2K", RELOAD, "longest command line"),
+	TIME("limits", "command_time", 1 * SECOND, 1 * HOUR, limits.command_time, "5m", RELOAD,
+		"wait for a client's next command or data"),
+	TIME("limits", "data_time", 1 * SECOND, 1 * DAY, limits.data_time, "1h", RELOAD, "time for one whole message"),
+	TIME("limits", "drain", 0, 10 * MINUTE, limits.drain, "10s", RELOAD,
+		"time that deliveries and receptions under way have at the end"),
+	COUNT("limits", "connections", 1, 1000000, limits.connections, "2000", RELOAD, "outgoing connections in all"),
+	COUNT("limits", "site_connections", 1, 10000, limits.site_connections, "20", RELOAD,
+		"outgoing connections to one site"),
+	COUNT("limits", "address_connections", 1, 10000, limits.address_connections, "40", RELOAD,
+		"outgoing connections to one address, of all sites"),
+	COUNT("limits", "connection_messages", 1, 1000000, limits.connection_messages, "100", RELOAD,
+		"messages over one outgoing connection"),
+	TIME("limits", "connection_idle", 0, 5 * MINUTE, limits.connection_idle, "5s", RELOAD,
+		"an idle outgoing connection is kept"),
+	COUNT("limits", "reply_lines", 1, 10000, limits.reply_lines, "100", RELOAD, "lines of one reply of a server"),
+	SIZE("limits", "reply_bytes", 512, 1 * MIB, limits.reply_bytes, "64K", RELOAD, "bytes of one reply of a server"),
+	COUNT("limits", "control", 1, 1000, limits.control, "16", RELOAD, "connections of relayq at once"),
+
+	SIZE("storage", "inline_limit", 4 * KIB, 4 * MIB, spool_io.inline_limit, "256K", RELOAD,
+		"larger messages get a file of their own"),
+	SIZE("storage", "body_memory", 1 * MIB, 1024 * GIB, spool_io.body_memory, "128M", RELOAD,
+		"memory for messages being received and sent"),
+	SIZE("storage", "batch_limit", 64 * KIB, 64 * MIB, spool_io.batch_limit, "4M", RESTART,
+		"bytes of the journal written and synced at once"),
+	SIZE("storage", "segment_size", 1 * MIB, 1 * GIB, spool_io.segment_size, "16M", RESTART,
+		"one file of the journal"),
+	SIZE("storage", "min_free", 0, 1024 * GIB, spool_io.min_free, "100M", RELOAD,
+		"free space below which no mail is accepted"),
+	SIZE("storage", "checkpoint", 1 * MIB, 64 * GIB, spool_io.checkpoint, "64M", RELOAD,
+		"bytes of the journal between two checkpoints of the index"),
+	TIME("storage", "outcome_delay", 0, 5 * SECOND, spool_io.outcome_delay, "50ms", RELOAD,
+		"longest wait of an outcome for a batch of the journal"),
+
+	WORDS("log", "format", format_words, log.format, "text", RELOAD, "key=value text or JSON"),
+	WORDS("log", "level", level_words, log.level, "info", RELOAD, "the least that is logged"),
+	SIZE("log", "buffer", 64 * KIB, 1 * GIB, log.buffer, "1M", RESTART, "lines that wait to be written; more are dropped"),
+
+	{"route", "relay", {KEY_RELAY, 0, 0, 0, NULL, 25}, NULL, RELOAD, offsetof(struct conf_route, relay),
+		"next hop: [HOST] and addresses as they are, HOST by its MX; without it the domain's own MX"},
+};
+/* clang-format on */
+const size_t conf_key_count = sizeof conf_keys / sizeof conf_keys[0];
+
+const struct conf_key *keys_find(const char *block, const char *name)
+{
+	for (size_t i = 0; i < conf_key_count; i++)
+		if (strcmp(conf_keys[i].name, name) == 0 && strcmp(conf_keys[i].block, block) == 0)
+			return &conf_keys[i];
+	return NULL;
+}
+
+const struct conf_block *keys_find_block(const char *name)
+{
+	for (size_t i = 1; i < conf_block_count; i++)
+		if (strcmp(conf_blocks[i].name, name) == 0)
+			return &conf_blocks[i];
+	return NULL;
+}
+
+/* Names of keys and blocks are shorter; longer unknown ones are near to nothing. */
+enum { NAME_MAX_LENGTH = 40 };
+
+/* Letters to add, drop, change or swap with the next one to make `a` of `b` (optimal string alignment). */
+static size_t distance(const char *a, const char *b)
+{
+	size_t rows[3][NAME_MAX_LENGTH + 1];
+	size_t n = strlen(a), m = strlen(b);
+	if (n > NAME_MAX_LENGTH || m > NAME_MAX_LENGTH)
+		return SIZE_MAX;
+	size_t *before = rows[0], *last = rows[1], *now = rows[2];
+	for (size_t j = 0; j <= m; j++)
+		last[j] = before[j] = j;
+	for (size_t i = 1; i <= n; i++) {
+		now[0] = i;
+		for (size_t j = 1; j <= m; j++) {
+			size_t best = last[j - 1] + (a[i - 1] != b[j - 1]);
+			if (last[j] + 1 < best)
+				best = last[j] + 1;
+			if (now[j - 1] + 1 < best)
+				best = now[j - 1] + 1;
+			if (i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1] && before[j - 2] + 1 < best)
+				best = before[j - 2] + 1;
+			now[j] = best;
+		}
+		size_t *spare = before;
+		before = last;
+		last = now;
+		now = spare;
+	}
+	return last[m];
+}
+
+struct nearest {
+	const char *name;
+	const char *block; /* NULL: it is a block itself */
+	size_t distance;
+};
+
+static void consider(struct nearest *n, const char *wanted, const char *name, const char *block)
+{
+	size_t d = distance(wanted, name);
+	if (d < n->distance)
+		*n = (struct nearest){.name = name, .block = block, .distance = d};
+}
+
+static void list_names(const char *block, bool is_block, struct buf *out)
+{
+	const char *comma = "expected one of ";
+	for (size_t i = 0; !is_block && i < conf_key_count; i++)
+		if (strcmp(conf_keys[i].block, block) == 0) {
+			buf_printf(out, "%s%s", comma, conf_keys[i].name);
+			comma = ", ";
+		}
+	for (size_t i = 1; is_block && i < conf_block_count; i++) {
+		buf_printf(out, "%s%s", comma, conf_blocks[i].name);
+		comma = ", ";
+	}
+}
+
+void keys_suggest(const char *block, const char *name, bool is_block, struct buf *out)
+{
+	/* a third of the letters may be wrong; what stands where it would be valid is nearest */
+	struct nearest n = {.distance = strlen(name) / 3 + 1};
+	for (size_t i = 0; !is_block && i < conf_key_count; i++)
+		if (strcmp(conf_keys[i].block, block) == 0)
+			consider(&n, name, conf_keys[i].name, conf_keys[i].block);
+	for (size_t i = 1; is_block && i < conf_block_count; i++)
+		consider(&n, name, conf_blocks[i].name, NULL);
+	for (size_t i = 0; i < conf_key_count; i++)
+		consider(&n, name, conf_keys[i].name, conf_keys[i].block);
+	for (size_t i = 1; i < conf_block_count && *block == '\0'; i++)
+		consider(&n, name, conf_blocks[i].name, NULL);
+	if (n.name == NULL)
+		list_names(block, is_block, out);
+	else if (n.block == NULL)
+		buf_printf(out, "did you mean the block %s { }?", n.name);
+	else if (strcmp(n.block, block) == 0)
+		buf_printf(out, "did you mean \"%s\"%s?", n.name, is_block ? ", a setting" : "");
+	else
+		buf_printf(
+			out, "did you mean \"%s\" %s%s?", n.name, *n.block ? "in block " : "at the top level", n.block);
+}
+
+/* Dump. */
+
+enum { COMMENT_COLUMN = 48 };
+
+/* Ends the line that began at `start` with a comment that says where it comes from. */
+static int end_line(const struct conf *c, const struct conf_origin *origin, size_t start, struct buf *out)
+{
+	size_t width = out->len - start + (out->data[start] == '\t' ? 7 : 0);
+	int pad = width < COMMENT_COLUMN ? (int)(COMMENT_COLUMN - width) : 1;
+	if (origin->file == 0)
+		return buf_printf(out, "%*s# default\n", pad, "");
+	return buf_printf(out, "%*s# %s:%u\n", pad, "", c->files[origin->file - 1], (unsigned)origin->line);
+}
+
+static int dump_key(const struct conf *c, const struct conf_key *key, struct buf *out)
+{
+	const char *member = (const char *)c + key->at;
+	const char *indent = *key->block ? "\t" : "";
+	size_t start = out->len;
+	int err = value_empty(&key->rule, member) ? buf_printf(out, "%s# %s is not set", indent, key->name)
+						  : buf_printf(out, "%s%s = ", indent, key->name);
+	if (err == 0)
+		err = value_write(&key->rule, member, out);
+	return err ? err : end_line(c, &c->origins[key - conf_keys], start, out);
+}
+
+static int dump_block(const struct conf *c, const struct conf_block *block, struct buf *out)
+{
+	int err = *block->name ? buf_printf(out, "\n%s {\n", block->name) : 0;
+	for (size_t i = 0; err == 0 && i < conf_key_count; i++)
+		if (strcmp(conf_keys[i].block, block->name) == 0)
+			err = dump_key(c, &conf_keys[i], out);
+	return err == 0 && *block->name ? buf_append_str(out, "}\n") : err;
+}
+
+/* A block with a title, on one line; `base` is its struct. */
+static int dump_titled(const struct conf *c, const char *block, const char *title, const void *base,
+	const struct conf_origin *origin, struct buf *out)
+{
+	size_t start = out->len;
+	int err = buf_printf(out, "%s %s { ", block, title);
+	for (size_t i = 0; err == 0 && i < conf_key_count; i++) {
+		const struct conf_key *key = &conf_keys[i];
+		const char *member = (const char *)base + key->at;
+		if (strcmp(key->block, block) != 0 || value_empty(&key->rule, member))
+			continue;
+		err = buf_printf(out, "%s = ", key->name);
+		if (err == 0)
+			err = value_write(&key->rule, member, out);
+		if (err == 0)
+			err = buf_append_str(out, " ");
+	}
+	if (err == 0)
+		err = buf_append_str(out, "}");
+	return err ? err : end_line(c, origin, start, out);
+}
+
+int conf_dump(const struct conf *c, struct buf *out)
+{
+	char title[ENDPOINT_TEXT];
+	int err = 0;
+	for (size_t i = 0; err == 0 && i < conf_block_count; i++)
+		if (conf_blocks[i].title == NULL)
+			err = dump_block(c, &conf_blocks[i], out);
+	if (err == 0)
+		err = buf_append_str(out, "\n");
+	for (size_t i = 0; err == 0 && i < c->listen_count; i++)
+		err = dump_titled(c, "listen", endpoint_format(&c->listen[i].at, title), &c->listen[i],
+			&c->listen[i].origin, out);
+	for (size_t i = 0; err == 0 && i < c->route_count; i++)
+		err = dump_titled(c, "route", c->routes[i].pattern, &c->routes[i], &c->routes[i].origin, out);
+	return err;
+}
+
+/* Restart. */
+
+int conf_restart_keys(const struct conf *running, const struct conf *fresh, struct buf *names)
+{
+	int err = 0;
+	size_t before = names->len;
+	for (size_t i = 0; err == 0 && i < conf_key_count; i++) {
+		const struct conf_key *key = &conf_keys[i];
+		int same = key->restart ? value_equal(&key->rule, (const char *)running + key->at,
+						  (const char *)fresh + key->at)
+					: 1;
+		if (!same)
+			err = buf_printf(names, "%s%s%s%s", names->len > before ? ", " : "", key->block,
+				*key->block ? "." : "", key->name);
+	}
+	return err;
+}
+
+int conf_keep_restart_keys(struct conf *fresh, const struct conf *running)
+{
+	int err = 0;
+	for (size_t i = 0; err == 0 && i < conf_key_count; i++) {
+		const struct conf_key *key = &conf_keys[i];
+		if (!key->restart)
+			continue;
+		value_fini(&key->rule, (char *)fresh + key->at);
+		err = value_copy(&key->rule, (char *)fresh + key->at, (const char *)running + key->at);
+	}
+	return err;
+}
