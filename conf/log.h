@@ -1,11 +1,11 @@
 /* conf/log.h: one line an event, from any thread, written by the log thread. Plumbing.
  *
- * A line is formatted on the thread where it arises and put into a bounded buffer; when that is full the line is dropped
- * and the next one that fits says how many were. No caller ever waits. Before log_start() and after log_stop() lines are
- * written to standard error at once.
- * Formats: text (`2026-11-23T14:15:40.123Z info delivered id=06C… to=<a@b> …`; a value with blanks, quotes, `=` or control
- * bytes is quoted and escaped) and JSON (one object a line: time, level, event, then the fields). A value from a peer can
- * never begin a new line or a new field. Bytes that are not UTF-8 are escaped. Values over 1,024 bytes are cut with "…". */
+ * A line is formatted on the thread where it arises and put into a bounded buffer; when that is full the line is
+ * dropped and the next one that fits says how many were. No caller ever waits. Before log_start() and after log_stop()
+ * lines are written to standard error at once. Formats: text (`2026-11-23T14:15:40.123Z info delivered id=06C… to=<a@b>
+ * …`; a value with blanks, quotes, `=` or control bytes is quoted and escaped) and JSON (one object a line: time,
+ * level, event, then the fields). A value from a peer can never begin a new line or a new field. Bytes that are not
+ * UTF-8 are escaped. Values over 1,024 bytes are cut with "…". */
 #ifndef CONF_LOG_H
 #define CONF_LOG_H
 
@@ -22,19 +22,46 @@ struct log_field {
 	const char *name; /* NULL ends the list */
 	enum { LOG_STR, LOG_BYTES, LOG_NUM, LOG_ID, LOG_MS, LOG_IP, LOG_ENDPOINT, LOG_ADDRESS, LOG_FAMILY } kind;
 	const void *text; /* LOG_STR NULL: the field is left out */
-	size_t len;       /* LOG_BYTES */
+	size_t len;	  /* LOG_BYTES */
 	int64_t number;
 };
 
-#define LF_STR(n, s) {.name = (n), .kind = LOG_STR, .text = (s)}
-#define LF_BYTES(n, p, l) {.name = (n), .kind = LOG_BYTES, .text = (p), .len = (l)}
-#define LF_NUM(n, v) {.name = (n), .kind = LOG_NUM, .number = (int64_t)(v)}
-#define LF_ID(n, id) {.name = (n), .kind = LOG_ID, .number = (int64_t)(id)} /* queue ID, see conf/id.h */
-#define LF_MS(n, ms) {.name = (n), .kind = LOG_MS, .number = (int64_t)(ms)} /* text: 1.234 (seconds); JSON: number */
-#define LF_IP(n, p) {.name = (n), .kind = LOG_IP, .text = (p)}
-#define LF_ENDPOINT(n, p) {.name = (n), .kind = LOG_ENDPOINT, .text = (p)}
-#define LF_ADDRESS(n, s) {.name = (n), .kind = LOG_ADDRESS, .text = (s)} /* mail address: text form in <> */
-#define LF_FAMILY(n, f) {.name = (n), .kind = LOG_FAMILY, .number = (f)} /* ipv4, ipv6 */
+#define LF_STR(n, s)                                                                                                   \
+	{                                                                                                              \
+		.name = (n), .kind = LOG_STR, .text = (s)                                                              \
+	}
+#define LF_BYTES(n, p, l)                                                                                              \
+	{                                                                                                              \
+		.name = (n), .kind = LOG_BYTES, .text = (p), .len = (l)                                                \
+	}
+#define LF_NUM(n, v)                                                                                                   \
+	{                                                                                                              \
+		.name = (n), .kind = LOG_NUM, .number = (int64_t)(v)                                                   \
+	}
+#define LF_ID(n, id)                                                                                                   \
+	{                                                                                                              \
+		.name = (n), .kind = LOG_ID, .number = (int64_t)(id)                                                   \
+	} /* queue ID, see conf/id.h */
+#define LF_MS(n, ms)                                                                                                   \
+	{                                                                                                              \
+		.name = (n), .kind = LOG_MS, .number = (int64_t)(ms)                                                   \
+	} /* text: 1.234 (seconds); JSON: number */
+#define LF_IP(n, p)                                                                                                    \
+	{                                                                                                              \
+		.name = (n), .kind = LOG_IP, .text = (p)                                                               \
+	}
+#define LF_ENDPOINT(n, p)                                                                                              \
+	{                                                                                                              \
+		.name = (n), .kind = LOG_ENDPOINT, .text = (p)                                                         \
+	}
+#define LF_ADDRESS(n, s)                                                                                               \
+	{                                                                                                              \
+		.name = (n), .kind = LOG_ADDRESS, .text = (s)                                                          \
+	} /* mail address: text form in <> */
+#define LF_FAMILY(n, f)                                                                                                \
+	{                                                                                                              \
+		.name = (n), .kind = LOG_FAMILY, .number = (f)                                                         \
+	} /* ipv4, ipv6 */
 
 /* LOG_AT(LOG_LEVEL_INFO, "queued", LF_ID("id", id), LF_NUM("size", size)); the event is one word. */
 #define LOG_AT(level, event, ...)                                                                                      \
@@ -50,7 +77,8 @@ struct log_field {
 bool log_enabled(enum log_level level);
 void log_emit(enum log_level level, const char *event, const struct log_field *fields);
 
-/* Formats one line, with its '\n', into `out` (cut to fit, still one whole line); returns its length. Pure: for tests. */
+/* Formats one line, with its '\n', into `out` (cut to fit, still one whole line); returns its length. Pure: for tests.
+ */
 size_t log_format_line(char *out, size_t size, enum log_format format, uint64_t wall_ms, enum log_level level,
 	const char *event, const struct log_field *fields);
 
