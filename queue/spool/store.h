@@ -4,7 +4,8 @@
  * batch back. Disk workers write, sync, read and unlink body files and read the journal back. No other thread touches a
  * spool file. What stands where, and what a crash leaves, is in queue/spool/journal.h.
  * Parts of this page that the floors below need as well have files of their own: places and types of records in place.h,
- * struct store_replay in replay.h, struct commit in commit.h, store_verify() in verify.h. */
+ * struct store_replay in replay.h, struct commit in commit.h, body_writer_*() in bodyfile.h, content_reader_*() in
+ * content.h, struct store_history in history.h, store_verify() in verify.h. */
 #ifndef QUEUE_SPOOL_STORE_H
 #define QUEUE_SPOOL_STORE_H
 
@@ -16,7 +17,10 @@
 #include "conf/mailbox.h"
 #include "queue/attempt.h"
 #include "queue/envelope.h"
+#include "queue/spool/bodyfile.h"
 #include "queue/spool/commit.h"
+#include "queue/spool/content.h"
+#include "queue/spool/history.h"
 #include "queue/spool/place.h"
 #include "queue/spool/replay.h"
 #include "queue/spool/verify.h"
@@ -48,20 +52,10 @@ enum store_room store_room(const struct store *s, uint64_t size);
 
 /* ---- collecting content; the session's thread ---- */
 
-struct body_writer;
 /* `id` is the message's: its body file, if it gets one, bears that name (body->file is the ID then). `home` is the session's
- * loop. `drained(arg)` runs there when back-pressure ends. NULL without memory. */
+ * loop. `drained(arg)` runs there when back-pressure ends. NULL without memory. Then see queue/spool/bodyfile.h:
+ * body_writer_append() until the end, and body_writer_finish(), or body_writer_abort() at any time. */
 struct body_writer *body_writer_new(struct store *s, uint64_t id, struct mailbox *home, void (*drained)(void *arg), void *arg);
-/* Copies. 0; 1: taken, but append no more until `drained`; negative: the content cannot be stored (-ENOSPC → 452, else 451);
- * what was appended is lost and the writer must be freed. In memory up to inline_limit (less when body_memory is used
- * up), then to a body file by the workers. */
-int body_writer_append(struct body_writer *w, const void *p, size_t n);
-uint64_t body_writer_size(const struct body_writer *w);
-/* Ends the content: `done(arg, err, body)` runs at home, later; the file, if any, is written and synced with its directory
- * then. The caller owns the reference. The writer is freed by this. */
-void body_writer_finish(struct body_writer *w, void (*done)(void *arg, int err, struct body *body), void *arg);
-/* Drops all, unlinks the file; no callback comes any more. NULL is fine. */
-void body_writer_abort(struct body_writer *w);
 /* Unlinks the file of a body whose message was not committed, and drops the reference. */
 void store_discard_body(struct store *s, struct body *body);
 
@@ -78,48 +72,41 @@ void store_commit(struct store *s, struct commit *c);
 void store_pin(struct store *s, struct place content);
 void store_unpin(struct store *s, struct place content);
 
-struct content_reader;
 /* Reads the content of the MESSAGE or MOVED record at `content` (pinned by the caller until close) in order, in pieces of at
- * most 64 KiB, two ahead. `ready(arg)` runs at home whenever content_reader_piece() may have something new. */
+ * most 64 KiB, two ahead. `ready(arg)` runs at home whenever content_reader_piece() may have something new. NULL without
+ * memory. Then see queue/spool/content.h: content_reader_piece(), _next(), and _close() at any time. */
 struct content_reader *content_reader_open(
 	struct store *s, struct place content, struct mailbox *home, void (*ready)(void *arg), void *arg);
-/* 1: a piece, lent until the next call of content_reader_next(); 0: wait for `ready`; 2: the end was reached and every checksum was
- * right; -EBADMSG: damaged (never end a DATA with it); else negative. */
-int content_reader_piece(struct content_reader *r, const uint8_t **p, size_t *n);
-void content_reader_next(struct content_reader *r);
-void content_reader_close(struct content_reader *r); /* any state; `ready` does not come afterwards */
 
-/* What a message's records say: walks back from `newest`. */
-struct store_history {
-	struct mailbox *home;
-	void (*done)(struct store_history *h); /* at home */
-	void *arg;
-	struct place newest; /* in; pinned by the caller */
-	int status;          /* 0, or negative: as far as could be read */
-	struct envelope *envelope;
-	struct attempt **attempts; /* oldest first, at most ATTEMPTS_KEPT */
-	unsigned attempt_count;
-	struct letter letter; /* private */
-};
+/* What a message's records say: walks back from h->newest, see queue/spool/history.h. */
 void store_read_history(struct store *s, struct store_history *h);
-void store_history_fini(struct store_history *h);
 
 /* ---- reclaim and checkpoint; queue thread ---- */
 
-/* The oldest segment, if it is worth freeing now: 0 if not. The caller then moves every live message whose `content` stands in
- * it (RECORD_MOVED), or none is left, and calls store_free_segment() once the last move is durable. */
+/* The oldest segment in use, 0 if that is the one being written. One whose live messages are all gone can be freed at once. */
+uint32_t store_oldest_segment(struct store *s);
+/* The oldest segment, if it is worth moving live messages to free it: the journal is much larger than the bytes that live
+ * in it. 0 if not. The caller then moves every live message whose `content` stands in it (RECORD_MOVED), or none is left, and
+ * calls store_free_segment() once the last move is durable. */
 uint32_t store_reclaim_wanted(struct store *s, uint64_t live_bytes);
+/* Only what one of the two above named. The file is used again when the last pin has gone, and when a checkpoint newer
+ * than the segment is durable. */
 void store_free_segment(struct store *s, uint32_t segment);
-/* Encodes the meta of a MOVED record: envelope and attempts. 0 or negative. */
-int store_encode_moved(const struct envelope *e, struct attempt *const *attempts, unsigned count, struct buf *out);
 
-/* Has the journal grown by `checkpoint` bytes since the last one? */
-bool store_checkpoint_wanted(const struct store *s);
+/* Has the journal grown by `checkpoint` bytes since the last one, or does a freed segment wait for one? */
+bool store_checkpoint_wanted(struct store *s);
 /* A fuzzy checkpoint in slices: begin notes the journal's place; each entry is the message as it stands when its turn comes; what changes
- * meanwhile is replayed from the journal. `done` runs at `home`. Between begin and done no other one begins. */
-int store_checkpoint_begin(struct store *s);
-int store_checkpoint_add(struct store *s, const struct envelope *e, struct place content, struct place newest);
-void store_checkpoint_end(struct store *s, struct mailbox *home, void (*done)(void *arg, int err), void *arg);
+ * meanwhile is replayed from the journal. Between begin and done no other one begins (-EBUSY; -ENOMEM).
+ * `begun(arg)` runs at `home` when every record before the noted place has been answered there: only then may entries be
+ * added, or a message stored just before would be missing. All records must be answered (first_to, or second_to
+ * without it) at `home`, the queue thread's mailbox. */
+int store_checkpoint_begin(struct store *s, struct mailbox *home, void (*begun)(void *arg), void *arg);
+/* 0; 1: not taken, the disk is behind: `begun` runs again when this entry can be tried again; negative: end it. */
+int store_checkpoint_add(
+	struct store *s, const struct envelope *e, struct place content, struct place newest, bool in_file);
+/* After `begun`, when every live message was added. `done` runs at `home`, later. `whole` false: an entry could not be
+ * added, the older checkpoint stays. */
+void store_checkpoint_end(struct store *s, bool whole, void (*done)(void *arg, int err), void *arg);
 
 /* The message ended, durably: unlinks its body file. Called for messages that have one. */
 void store_forget(struct store *s, uint64_t id);

@@ -1,0 +1,31 @@
+/* queue/spool/content.h: reading a stored message's content back, in order, in pieces, two ahead. Plumbing.
+ *
+ * What stands in the journal is verified as a whole before its first piece is handed out; what stands in a body file is
+ * verified as it is read, and its last piece is handed out only if all was right. */
+#ifndef QUEUE_SPOOL_CONTENT_H
+#define QUEUE_SPOOL_CONTENT_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "conf/mailbox.h"
+#include "queue/spool/layout.h"
+#include "queue/spool/place.h"
+#include "queue/spool/worker.h"
+
+enum { CONTENT_PIECE = 65536 };
+
+struct content_reader;
+/* See content_reader_open() in queue/spool/store.h. `workers` and `layout` outlive it. NULL without memory. */
+struct content_reader *content_reader_start(struct workers *workers, const struct layout *layout, struct place content,
+	struct mailbox *home, void (*ready)(void *arg), void *arg);
+/* 1: a piece of 1 to 65,536 bytes, lent until the next call of content_reader_next(); 0: wait for `ready`; 2: the end
+ * was reached and every checksum was right; -EBADMSG: damaged, or its file is missing (never end a DATA with it); else
+ * negative: it could not be read now. Says the same until content_reader_next() or `ready`. */
+int content_reader_piece(struct content_reader *r, const uint8_t **p, size_t *n);
+/* Only after a 1. */
+void content_reader_next(struct content_reader *r);
+/* Home's thread, any state, also from within `ready`, which does not come afterwards. NULL is fine. */
+void content_reader_close(struct content_reader *r);
+
+#endif

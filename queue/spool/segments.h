@@ -1,0 +1,46 @@
+/* queue/spool/segments.h: which segments the journal has, who reads from them, and when one may be used again. State,
+ * any thread.
+ *
+ * Reclaim is first in, first out: a segment is released only when it was freed, nobody has it pinned, all older ones
+ * are released, and the newest durable checkpoint begins behind it (a start from that checkpoint must find every record
+ * that ended a message which the checkpoint names). */
+#ifndef QUEUE_SPOOL_SEGMENTS_H
+#define QUEUE_SPOOL_SEGMENTS_H
+
+#include <pthread.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+struct segment_use {
+	uint32_t number;
+	uint32_t pins;
+	bool freed;
+};
+
+struct segments {
+	pthread_mutex_t lock;
+	struct segment_use *items; /* oldest first; the last one is being written */
+	size_t count, cap;
+	uint32_t checkpoint; /* the segment where the newest durable checkpoint begins; 0: there is none */
+};
+
+void segments_init(struct segments *s);
+void segments_fini(struct segments *s);
+/* Makes room for one more, so that the next segments_add() cannot fail. 0 or -ENOMEM. */
+int segments_reserve(struct segments *s);
+/* Numbers only grow. 0 or -ENOMEM. */
+int segments_add(struct segments *s, uint32_t number);
+size_t segments_count(struct segments *s);
+/* The oldest one that was not freed; 0 if that is the one being written. */
+uint32_t segments_oldest(struct segments *s);
+/* Unknown numbers are ignored by all of these. */
+void segments_pin(struct segments *s, uint32_t number);
+void segments_unpin(struct segments *s, uint32_t number);
+void segments_free(struct segments *s, uint32_t number);
+void segments_set_checkpoint(struct segments *s, uint32_t number);
+/* Does a freed segment wait for a newer checkpoint? */
+bool segments_wait_for_checkpoint(struct segments *s);
+/* Takes one that may be used again out of the table; 0 if there is none. */
+uint32_t segments_release(struct segments *s);
+
+#endif
