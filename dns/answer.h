@@ -14,36 +14,39 @@
 enum dns_type { DNS_A = 1, DNS_CNAME = 5, DNS_PTR = 12, DNS_MX = 15, DNS_TXT = 16, DNS_AAAA = 28, DNS_TLSA = 52 };
 
 enum dns_status {
-	DNS_OK,       /* at least one record */
+	DNS_OK,	      /* at least one record */
 	DNS_NODATA,   /* the name exists, no record of the type */
 	DNS_NXDOMAIN, /* no such name */
-	DNS_SERVFAIL, /* the server says that it failed (SERVFAIL, REFUSED, FORMERR, NOTIMP …), or the packet is nonsense */
+	DNS_SERVFAIL, /* the server says that it failed (SERVFAIL, REFUSED, FORMERR, NOTIMP …), or the packet is
+			 nonsense */
 	DNS_TIMEOUT,  /* no server answered */
 };
 
 enum { DNS_NAME_MAX = 254 }; /* text, with the closing 0 */
 
 struct dns_record {
-	uint16_t preference;     /* MX */
+	uint16_t preference;	 /* MX */
 	char name[DNS_NAME_MAX]; /* MX, CNAME, PTR: lower case, no dot at the end; "" is the root */
-	struct ip ip;            /* A, AAAA */
-	uint8_t *data;           /* TLSA, TXT: rdata as it came */
+	struct ip ip;		 /* A, AAAA */
+	uint8_t *data;		 /* TLSA, TXT: rdata as it came */
 	size_t len;
 };
 
 struct dns_answer {
 	enum dns_status status;
-	bool secure;   /* AD bit, from a resolver that is trusted with it */
-	uint32_t ttl;  /* seconds, the least of the chain; of negative answers by RFC 2308 */
+	bool secure;	 /* AD bit, from a resolver that is trusted with it */
+	uint32_t ttl;	 /* seconds, the least of the chain; of negative answers by RFC 2308 (0 without SOA) */
 	char detail[96]; /* for people: "SERVFAIL from [::1]:53", "time-out after 10 s (3 servers)" */
 	struct dns_record *records;
 	size_t count;
 };
 
-/* Reads the packet that answers `name` and `type`; at most `most` records are kept, in the order of the packet.
- * 0; -EBADMSG if it is no such answer (wrong question, cut, looping); -ENOMEM. */
-int dns_answer_parse(struct dns_answer *out, const uint8_t *packet, size_t len, const char *name, enum dns_type type,
-	size_t most);
+/* Reads the packet that answers `name` and `type`; at most `most` records are kept, in the order of the packet: the
+ * first ones, but MX of the best preferences. Names that do not fit as text are "\\". `detail` is the rcode's name, if
+ * not NOERROR. An empty answer that a server without recursion gives without SOA (a referral) is DNS_SERVFAIL. 0;
+ * -EBADMSG if it is no such answer (wrong question, cut, looping, lying lengths); -ENOMEM. */
+int dns_answer_parse(
+	struct dns_answer *out, const uint8_t *packet, size_t len, const char *name, enum dns_type type, size_t most);
 void dns_answer_fini(struct dns_answer *a);
 
 #endif
