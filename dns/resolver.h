@@ -1,9 +1,12 @@
 /* dns/resolver.h: questions to DNS servers, answered through a cache, on the queue thread's loop. Plumbing.
  *
  * c-ares by ares_send(); answers are parsed by dns/answer.c. One question for the same name and type is under way at a
- * time, however many ask. Names are A-labels without a dot at the end; comparison ignores case.
- * A callback may come before the call that asked returns only as the return value says; never twice; never after
- * dns_cancel(). */
+ * time, however many ask. Names are A-labels without a dot at the end; comparison ignores case. What cannot be a name
+ * is answered with NXDOMAIN, without asking. The servers are tried in their order, those that were silent within the
+ * last dns { failure } last; SERVFAIL, REFUSED and nonsense lead to the next server at once, silence after dns {
+ * timeout }, up to dns { tries } rounds. The AD bit is believed only if all servers are on loopback addresses. A
+ * callback never comes before the call that asked returns; never twice; never after dns_cancel(). A callback may ask,
+ * cancel (other questions), configure and close. */
 #ifndef DNS_RESOLVER_H
 #define DNS_RESOLVER_H
 
@@ -15,18 +18,23 @@
 struct resolver;
 struct dns_question;
 
-/* `now_ms`-less: the plumbing reads the clock. 0 or a negative code, with a line in `errors`. */
+/* 0 or a negative code, with a line in `errors`. */
 int resolver_open(struct resolver **out, uv_loop_t *loop, const struct conf *conf, struct buf *errors);
-/* Takes up another configuration (servers, limits); the cache stays. */
+/* Takes up another configuration (servers, limits); the cache stays; what is under way is asked anew if the servers
+ * changed. Without memory the old servers stay (logged). */
 void resolver_configure(struct resolver *r, const struct conf *conf);
-/* Drops all questions without calling back, closes all handles; `closed` is called when the loop holds none of them. */
+/* Drops all questions without calling back, closes all handles; `closed` is called when the loop holds none of them.
+ * The questions are gone with it: mx_free() and dns_cancel() come before, not after. */
 void resolver_close(struct resolver *r, void (*closed)(void *arg), void *arg);
 
-typedef void dns_done(void *arg, const struct dns_answer *answer); /* `answer` is lent until the return */
+/* `answer` is lent until the return; its TTL is what is left of it (the limits of dns { } applied; of failures: until
+ * it is worth asking again). `now_ms` is monotonic. The question is gone: it must not be cancelled any more. */
+typedef void dns_done(void *arg, const struct dns_answer *answer, uint64_t now_ms);
 
 /* Asks; the callback always comes later, from the loop, also for what the cache knows. NULL without memory or past
- * dns { queries } (counted). */
+ * dns { queries } different questions to servers (counted); the cache answers and equal questions join beyond that. */
 struct dns_question *dns_ask(struct resolver *r, const char *name, enum dns_type type, dns_done *done, void *arg);
+/* The answer is still waited for, for the cache. */
 void dns_cancel(struct dns_question *q);
 
 #endif
