@@ -1,0 +1,53 @@
+"""tests/lab/client.py: messages to send and a client that hands them in from inside a host."""
+import hashlib
+import random
+import smtplib
+import time
+
+
+class Client(smtplib.SMTP):
+    """smtplib from inside a host of the lab. `sent` is the time of the last 250 to a dot."""
+
+    def __init__(self, host, address, port=25, timeout=30):
+        self.inside, self.sent = host, None
+        super().__init__(address, port, local_hostname="client.example", timeout=timeout)
+
+    def _get_socket(self, host, port, timeout):
+        return self.inside.connect(host, port, timeout)
+
+
+def content(subject="a message", size=0, seed=None, extra=""):
+    """A message of about `size` bytes: header, then lines of text that only its seed decides; some begin with dots."""
+    head = (f"From: <a@old.example>\r\nTo: <b@new.example>\r\nSubject: {subject}\r\n"
+            f"Message-ID: <{seed or subject.replace(' ', '.')}@client.example>\r\n{extra}\r\n").encode()
+    if not size:
+        return head + f"{subject}\r\n.\r\n..two dots\r\n".encode()
+    source = random.Random(seed or subject)
+    block = b"".join((b"." * source.choice((0, 0, 0, 1, 2))) + source.randbytes(36).hex().encode() + b"\r\n"
+                     for _ in range(1024))
+    body = block * (size // len(block) + 1)
+    return head + body[:size - size % 2] + b"\r\n"
+
+
+def body_sha256(message):
+    """What stands behind the header, as Message.sha256 of scripted.py counts it."""
+    return hashlib.sha256(message.partition(b"\r\n\r\n")[2]).hexdigest()
+
+
+def send(host, address, sender, rcpts, message=None, port=25, options=()):
+    """One message; returns (time of the 250, the words of the 250)."""
+    rcpts = [rcpts] if isinstance(rcpts, str) else rcpts
+    with Client(host, address, port) as c:
+        c.ehlo()
+        code, words = c.mail(sender, options)
+        if code != 250:
+            raise smtplib.SMTPSenderRefused(code, words, sender)
+        for rcpt in rcpts:
+            code, words = c.rcpt(rcpt)
+            if code not in (250, 251):
+                raise smtplib.SMTPRecipientsRefused({rcpt: (code, words)})
+        code, words = c.data(message or content())
+        at = time.monotonic()
+        if code != 250:
+            raise smtplib.SMTPDataError(code, words)
+        return at, words.decode()

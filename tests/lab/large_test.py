@@ -1,0 +1,76 @@
+"""tests/lab/large_test.py: large messages, and how much memory they cost the -O2 build."""
+import hashlib
+import threading
+
+from client import body_sha256, content, send
+from lab import RELAY4
+from relay import release_binary
+from servers import wait_until
+
+
+def test_20_mib_bit_exactly(lab):
+    site = lab.site()
+    lab.relay()
+    message = content("bit by bit", 20 << 20)
+    began = lab.send(site.rcpt(), message)
+    arrived = site.server6.wait_message(site.rcpt(), 60)
+    lab.fact(f"20 MiB arrived {arrived.at - began:.2f} s after acceptance (ASan build)")
+    assert arrived.sha256 == body_sha256(message)
+
+
+def test_fifty_20_mib_messages_at_once(lab):
+    """At most 60 MiB more memory."""
+    site = lab.site()
+    relay = lab.relay(program=release_binary())
+    lab.send(site.rcpt("first"))
+    site.server6.wait_message(site.rcpt("first"))
+    message = content("heavy", 20 << 20)
+    digest = body_sha256(message)
+    before = relay.memory()
+    peak, failures, stop = [before], [], threading.Event()
+
+    def watch():
+        while not stop.wait(0.05):
+            peak.append(relay.memory())
+
+    def hand_in(n):
+        try:
+            send(lab.client, RELAY4, "a@old.example", site.rcpt(f"m{n}"), message)
+        except Exception as e:  # told to the test below
+            failures.append(repr(e))
+    watcher = threading.Thread(target=watch)
+    watcher.start()
+    threads = [threading.Thread(target=hand_in, args=(n,)) for n in range(50)]
+    try:
+        for t in threads:
+            t.start()
+        for t in threads:
+            t.join()
+        assert not failures, failures[:3]
+        site.server6.wait(lambda: len(site.server6.taken()) + len(site.server4.taken()) >= 51, 120, "50 messages")
+    finally:
+        stop.set()
+        watcher.join()
+    grown = (max(peak) - before) / (1 << 20)
+    lab.fact(f"50 messages of 20 MiB at once: {grown:.1f} MiB more private memory (allowed 60)")
+    assert all(m.sha256 == digest for m in site.server6.messages + site.server4.messages if m.size > 1 << 20)
+    wait_until(lambda: not relay.queued(), 10, "an empty queue")
+    assert grown < 60, f"{grown:.1f} MiB"
+
+
+test_fifty_20_mib_messages_at_once.seconds = 240
+
+
+def test_mixed_sizes_around_the_inline_limit(lab):
+    """Sizes around inline_limit (256 KiB) and the read buffers: every one arrives unchanged."""
+    site = lab.site()
+    relay = lab.relay()
+    wanted = {}
+    for size in (1, 1000, 4095, 4096, 65535, 65536, 65537, 262000, 262143, 262144, 262145, 263000, 300000, 524288, 1048577):
+        rcpt = site.rcpt(f"s{size}")
+        wanted[rcpt] = content(f"size {size}", size)
+        lab.send(rcpt, wanted[rcpt])
+    for rcpt, message in wanted.items():
+        arrived = site.server6.wait_message(rcpt, 20)
+        assert arrived.sha256 == hashlib.sha256(message.partition(b"\r\n\r\n")[2]).hexdigest(), rcpt
+    wait_until(lambda: not relay.queued(), 5, "an empty queue")
