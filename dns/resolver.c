@@ -20,6 +20,7 @@
 
 #include "conf/clock.h"
 #include "conf/counter.h"
+#include "conf/log.h"
 #include "dns/cache.h"
 #include "dns/name.h"
 #include "dns/resolvconf.h"
@@ -159,16 +160,25 @@ static bool same_servers(const struct resolver *r, const struct endpoint *server
 	return true;
 }
 
-static int use_file(struct resolver *r)
+/* The servers that are to be used, from the configuration or the file. */
+static int update_servers(struct resolver *r, const struct conf *conf, bool other_timeout)
 {
-	struct endpoint servers[RESOLVCONF_SERVERS];
-	size_t count = resolvconf_read(&r->file, servers);
-	return same_servers(r, servers, count) ? 0 : use_servers(r, servers, count);
+	const struct conf_endpoints *listed = &conf->dns.servers;
+	struct endpoint found[RESOLVCONF_SERVERS];
+	const struct endpoint *servers = found;
+	size_t count;
+	r->from_file = listed->count == 0;
+	if (r->from_file) {
+		count = resolvconf_read(&r->file, found);
+	} else {
+		servers = listed->items;
+		count = listed->count < SERVERS_MAX ? listed->count : SERVERS_MAX;
+	}
+	return !other_timeout && same_servers(r, servers, count) ? 0 : use_servers(r, servers, count);
 }
 
 static int take_conf(struct resolver *r, const struct conf *conf)
 {
-	const struct conf_endpoints *servers = &conf->dns.servers;
 	bool other_timeout = r->timeout_ms != conf->dns.timeout;
 	r->limits = (struct dns_cache_limits){
 		.entries = conf->dns.cache,
@@ -181,14 +191,27 @@ static int take_conf(struct resolver *r, const struct conf *conf)
 	r->queries = conf->dns.queries;
 	r->hosts = conf->dns.hosts;
 	r->addresses = conf->dns.addresses;
-	r->from_file = servers->count == 0;
-	if (r->from_file) {
-		struct endpoint found[RESOLVCONF_SERVERS];
-		size_t count = resolvconf_read(&r->file, found);
-		return !other_timeout && same_servers(r, found, count) ? 0 : use_servers(r, found, count);
-	}
-	size_t count = servers->count < SERVERS_MAX ? servers->count : SERVERS_MAX;
-	return !other_timeout && same_servers(r, servers->items, count) ? 0 : use_servers(r, servers->items, count);
+	return update_servers(r, conf, other_timeout);
+}
+
+static void log_servers(const struct resolver *r, int err)
+{
+	if (err != 0)
+		LOG_WARN("dns-servers", LF_STR("problem", strerror(-err)), LF_STR("kept", "the servers used so far"));
+	else
+		LOG_INFO("dns-servers", LF_NUM("count", r->slot_count), LF_ENDPOINT("first", &r->slots[0].at),
+			LF_STR("from", r->from_file ? r->file.path : "configuration"));
+}
+
+/* Reads the file again if it is another one. */
+static void look_at_file(struct resolver *r)
+{
+	struct endpoint found[RESOLVCONF_SERVERS];
+	if (!r->from_file || !resolvconf_changed(&r->file, clock_mono_ms()))
+		return;
+	size_t count = resolvconf_read(&r->file, found);
+	if (!same_servers(r, found, count))
+		log_servers(r, use_servers(r, found, count));
 }
 
 /* ---- the search ---- */
@@ -450,8 +473,7 @@ struct dns_question *dns_ask(struct resolver *r, const char *name, enum dns_type
 	struct dns_question *q = calloc(1, sizeof *q);
 	if (q == NULL)
 		return NULL;
-	if (r->from_file && resolvconf_changed(&r->file, clock_mono_ms()))
-		use_file(r); /* without memory the old servers stay until the file changes again */
+	look_at_file(r);
 	q->lookup = lookup_get(r, name, type);
 	if (q->lookup == NULL) {
 		free(q);
@@ -506,8 +528,11 @@ fail:
 
 void resolver_configure(struct resolver *r, const struct conf *conf)
 {
-	take_conf(r, conf);
+	unsigned before = r->generation;
+	int err = take_conf(r, conf);
 	dns_cache_limit(r->cache, &r->limits);
+	if (err != 0 || r->generation != before)
+		log_servers(r, err);
 }
 
 static void idle_closed(uv_handle_t *h)
