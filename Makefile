@@ -59,4 +59,14 @@ $(eval $(call variant,build/tsan,$(THREADS),))
 unit: $(UNITS:tests/unit/%.c=build/asan/unit/%)       ## build and run the unit tests (ASan, UBSan)
 	tests/unit/run build/asan/unit
 
-.PHONY: all unit
+ROUNDS   ?= 5
+lab: all build/asan/relay64 build/asan/relayq          ## run the lab: real servers in network namespaces (root)
+	tests/lab/run
+
+crash: build/asan/relay64 build/asan/relayq           ## kill -9 under load, ROUNDS=5 times, and do the books
+	tests/crash/run --rounds $(ROUNDS)
+
+demo: all                                             ## show a mail's way from IPv4-only to IPv6-only (root)
+	tests/lab/demo
+
+.PHONY: all unit lab crash demo

@@ -71,6 +71,7 @@ class Script:
 
 class Message:
     """One message as it came: envelope, header (bytes up to the empty line), and a hash of what follows it."""
+    KEEP = 65536  # bytes of the body that are kept to be read by a test
 
     def __init__(self, session):
         self.session, self.sender, self.rcpts = session, session.sender, list(session.rcpts)
@@ -78,7 +79,7 @@ class Message:
         self.at = None
         self.size = 0
         self.header = b""
-        self.kept = bytearray()  # the beginning of the body, at most 64 KiB, for bounces
+        self.kept = bytearray()
         self.reply = None  # what was answered to the dot
         self._hash = hashlib.sha256()
         self._in_header = True
@@ -93,8 +94,8 @@ class Message:
             self._in_header = False
             self.header, piece = self.header[:end + 2], self.header[end + 4:]
         self._hash.update(piece)
-        if len(self.kept) < 65536:
-            self.kept += piece[:65536 - len(self.kept)]
+        if len(self.kept) < self.KEEP:
+            self.kept += piece[:self.KEEP - len(self.kept)]
 
     @property
     def sha256(self):
