@@ -1,9 +1,10 @@
 /* queue/deliver/dialer.h: connections to other servers, as the queue thread sees them. Plumbing.
  *
- * The queue thread posts a dial to an I/O loop: candidates in, one connection that is ready for MAIL (greeted, EHLO or HELO
- * answered) or a list of faults out. Then it hands transactions to that connection, one after another; each comes back with one
- * outcome per recipient. All calls here are made on the queue thread; all callbacks (`…_done`, events) are opened there, from
- * its mailbox. What happens on the I/O loop is in dial.c, connection.c (plumbing), race.c, client.c (pure). */
+ * The queue thread posts a dial to an I/O loop: candidates in, one connection that is ready for MAIL (greeted, EHLO or
+ * HELO answered) or a list of faults out. Then it hands transactions to that connection, one after another; each comes
+ * back with one outcome per recipient. All calls here are made on the queue thread; all callbacks (`…_done`, events)
+ * are opened there, from its mailbox. What happens on the I/O loop is in dial.c, connection.c (plumbing), race.c,
+ * client.c (pure). */
 #ifndef QUEUE_DELIVER_DIALER_H
 #define QUEUE_DELIVER_DIALER_H
 
@@ -12,9 +13,8 @@
 #include "conf/ioloop.h"
 #include "queue/attempt.h"
 #include "queue/deliver/path.h"
+#include "queue/deliver/transaction.h"
 #include "queue/spool/store.h"
-
-struct connection;
 
 /* ---- dialling ---- */
 
@@ -27,18 +27,19 @@ struct dial {
 	struct lane lane;
 	struct candidate *candidates; /* sorted by preference; the dial's own copy */
 	unsigned candidate_count;
-	bool patient; /* the site is known to be slow: one path at a time, the RFC's times */
-	bool probe;   /* for trace: QUIT as soon as it is ready; `connection` stays NULL */
+	bool patient;		      /* the site is known to be slow: one path at a time, the RFC's times */
+	bool probe;		      /* for trace: QUIT as soon as it is ready; `connection` stays NULL */
 	void (*done)(struct dial *d); /* on the queue thread; the dial is the caller's again: dial_free() */
-	void (*progress)(struct dial *d, const struct path_try *p); /* not NULL for trace: each path as it ends, on the queue thread */
+	void (*progress)(struct dial *d,
+		const struct path_try *p); /* not NULL for trace: each path as it ends, on the queue thread */
 	void *arg;
 
 	/* out */
 	struct connection *connection; /* NULL: no path worked */
-	struct path_try *paths;        /* all that were tried, in the order of their start */
+	struct path_try *paths;	       /* all that were tried, in the order of their start */
 	unsigned path_count;
-	int used;                      /* index of the winner, or -1 */
-	bool slow;                     /* every path was given up at the same step by patience: slow, not broken */
+	int used;  /* index of the winner, or -1 */
+	bool slow; /* every path was given up at the same step by patience: slow, not broken */
 	uint32_t took_ms;
 
 	/* private */
@@ -48,8 +49,8 @@ struct dial {
 
 struct dial *dial_new(struct ioloop *loop, struct mailbox *home, const struct conf *conf, struct store *store,
 	const struct lane *lane);
-/* Before dial_start(), or after it while the dial is under way: late answers join. 0, -ENOMEM, -E2BIG. Addresses that are there already
- * are ignored. */
+/* Before dial_start(), or after it while the dial is under way: late answers join. 0, -ENOMEM, -E2BIG. Addresses that
+ * are there already are ignored. */
 int dial_add(struct dial *d, const struct candidate *c);
 void dial_start(struct dial *d);
 /* Ends the race early (drain at TERM, site removed); `done` still comes. */
@@ -59,76 +60,34 @@ void dial_free(struct dial *d); /* before dial_start() or after `done`; NULL is 
 /* ---- a connection; the queue thread's view ---- */
 
 struct connection_info {
-	struct endpoint to;      /* peer */
+	struct endpoint to; /* peer */
 	char host[HOST_TEXT];
 	uint16_t preference;
 	bool pipelining, eightbit, has_size;
-	uint64_t size_limit;     /* SIZE; 0: none */
-	unsigned loop;           /* number of its I/O loop */
+	uint64_t size_limit; /* SIZE; 0: none */
+	unsigned loop;	     /* number of its I/O loop */
 };
 const struct connection_info *connection_info(const struct connection *c);
 void connection_set_arg(struct connection *c, void *arg);
 void *connection_arg(const struct connection *c);
 
-/* Called (queue thread) when the connection is gone or must not be used any more (421, idle time over, messages' limit reached, reset). It
- * comes once, after the last transaction's `done`. Then connection_release(). */
+/* Called (queue thread) when the connection is gone or must not be used any more (421, idle time over, messages' limit
+ * reached, reset). It comes once, after the last transaction's `done`. Then connection_release(). */
 void connection_on_closed(struct connection *c, void (*closed)(struct connection *c));
 void connection_release(struct connection *c); /* after `closed`: frees it */
 /* QUIT and close when idle (drain, or a lane no longer wanted); `closed` comes later. */
 void connection_quit(struct connection *c);
 
-/* ---- a transaction: one message to some recipients over one connection ---- */
+/* ---- transactions: queue/deliver/transaction.h ---- */
 
-/* How far it came. */
-enum transaction_end {
-	TRANSACTION_ANSWERED,  /* each recipient has the peer's answer (delivered, 4yz, 5yz) */
-	TRANSACTION_UNSTARTED, /* the connection was closed before MAIL was sent: no attempt at all, choose another */
-	TRANSACTION_LOST,      /* lost or given up before the final dot: recipients without an answer may go over the next path */
-	TRANSACTION_UNKNOWN,   /* lost, or TERM came, after the final dot and before its reply: deferred, no other path now */
-	TRANSACTION_LOCAL,     /* the content could not be read: `reason` says; -EBADMSG is damage */
-};
-
-struct transaction_rcpt {
-	const char *address;
-	uint16_t index;     /* in the message */
-	bool answered;      /* `reply` is the peer's final word about this recipient in this transaction */
-	struct reply reply; /* 2yz here: delivered (after the dot) */
-};
-
-struct transaction {
-	/* in; strings live until `done` */
-	uint64_t id;
-	const char *sender;
-	uint64_t size;
-	unsigned flags;          /* ENVELOPE_8BIT, ENVELOPE_BODY_8BIT */
-	struct body *body;       /* a reference of the transaction's own; NULL: read from `content`, which the caller keeps pinned */
-	struct place content;
-	struct transaction_rcpt *rcpts;
-	unsigned rcpt_count;
-	void (*done)(struct transaction *t); /* on the queue thread */
-	void *arg;
-
-	/* out */
-	enum transaction_end end;
-	int error;               /* TRANSACTION_LOCAL */
-	enum fault fault;        /* TRANSACTION_LOST, _UNKNOWN */
-	struct reply last;       /* the reply that decided, or ours */
-	uint32_t transfer_ms;    /* from MAIL to the end */
-	bool reusable;           /* the connection takes another one; else `closed` comes next */
-
-	/* private */
-	struct letter letter;
-	struct connection *connection;
-	struct transaction *next;
-};
-/* Sends it as soon as the one before has ended; at most two may be posted to a connection at a time. `last_path`: nothing else is left to
- * try, so the RFC's times instead of `patience`. */
+/* Sends it as soon as the one before has ended; at most two may be posted to a connection at a time. `last_path`:
+ * nothing else is left to try, so the RFC's times instead of `patience`. */
 void connection_send(struct connection *c, struct transaction *t, bool last_path);
 
 /* ---- the I/O loop's side of start and stop ---- */
 
-/* On the loop's thread: TERM. Idle connections QUIT, races end, transactions under way have until `deadline_ms` (monotonic), then
- * they end as TRANSACTION_UNKNOWN or _LOST. `closed` comes for each connection. */
+/* On the loop's thread: TERM. Idle connections QUIT, races end, transactions under way have until `deadline_ms`
+ * (monotonic), then they end as TRANSACTION_UNKNOWN or _LOST. `closed` comes for each connection. */
 void dialer_drain(struct ioloop *loop, uint64_t deadline_ms);
 
 #endif

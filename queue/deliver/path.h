@@ -13,8 +13,8 @@ struct candidate {
 	struct endpoint to;
 	char host[HOST_TEXT];
 	uint16_t preference;
-	bool doubtful;         /* its last attempts failed: goes behind the others of its preference */
-	bool first;            /* goes before all others of its preference (4yz came from there, or the family that works) */
+	bool doubtful; /* its last attempts failed: goes behind the others of its preference */
+	bool first;    /* goes before all others of its preference (4yz came from there, or the family that works) */
 	uint32_t usual_connect_ms; /* smoothed; 0: not known */
 	uint32_t usual_greeting_ms;
 	uint32_t usual_ehlo_ms;
@@ -30,7 +30,7 @@ struct lane {
 	enum lane_security security;
 	char reference_names[HOST_TEXT]; /* names that a certificate must bear; "" in plain lanes */
 	uint64_t policy_digest;
-	char credentials[64];            /* name of the credentials; "" for none */
+	char credentials[64];		    /* name of the credentials; "" for none */
 	struct ip source_ipv4, source_ipv6; /* FAMILY_NONE: the kernel chooses */
 	char helo_ipv4[HOST_TEXT], helo_ipv6[HOST_TEXT];
 };
