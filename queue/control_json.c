@@ -1,0 +1,527 @@
+/* queue/control_json.c: protocol. */
+#include "queue/control_json.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "conf/counter.h"
+#include "conf/id.h"
+
+static const char *const error_words[CONTROL_ERROR_COUNT] = {
+#define X(name, word) word,
+	CONTROL_ERRORS(X)
+#undef X
+};
+
+const char *control_error_word(enum control_error e)
+{
+	return (unsigned)e < CONTROL_ERROR_COUNT ? error_words[e] : "failed";
+}
+
+enum control_error control_error_of(int err)
+{
+	static const struct {
+		int err;
+		enum control_error e;
+	} rows[] = {
+		{-ENOENT, CONTROL_ERROR_NOT_FOUND},
+		{-EEXIST, CONTROL_ERROR_AMBIGUOUS},
+		{-EINVAL, CONTROL_ERROR_ARGUMENT},
+		{-EALREADY, CONTROL_ERROR_ALREADY},
+	};
+	for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++)
+		if (rows[i].err == err)
+			return rows[i].e;
+	return CONTROL_ERROR_FAILED;
+}
+
+/* ---- requests ---- */
+
+enum { BIT_NONE = 0 };
+enum member_kind { TEXT, NUMBER, BOOLEAN, ID, STATE, TEXTS };
+
+/* One row per member that a request may have. */
+static const struct member {
+	const char *name;
+	enum member_kind kind;
+	size_t at; /* in struct control_request */
+} members[] = {
+	{"sender", TEXT, offsetof(struct control_request, filter.sender)},
+	{"rcpt", TEXT, offsetof(struct control_request, filter.rcpt)},
+	{"site", TEXT, offsetof(struct control_request, filter.site)},
+	{"domain", TEXT, offsetof(struct control_request, filter.domain)},
+	{"state", STATE, offsetof(struct control_request, filter.state)},
+	{"older_ms", NUMBER, offsetof(struct control_request, filter.older_than_ms)},
+	{"younger_ms", NUMBER, offsetof(struct control_request, filter.younger_than_ms)},
+	{"larger", NUMBER, offsetof(struct control_request, filter.larger_than)},
+	{"reason", TEXT, offsetof(struct control_request, filter.reason)},
+	{"after", ID, offsetof(struct control_request, after)},
+	{"limit", NUMBER, offsetof(struct control_request, limit)},
+	{"id", TEXT, offsetof(struct control_request, id)},
+	{"ids", TEXTS, offsetof(struct control_request, ids)},
+	{"reason", TEXT, offsetof(struct control_request, reason)},
+	{"domain", TEXT, offsetof(struct control_request, domain)},
+	{"connect", BOOLEAN, offsetof(struct control_request, connect)},
+};
+enum { MEMBERS = sizeof members / sizeof members[0] };
+
+/* Bits of the rows above, in their order. */
+enum {
+	FILTER = 0x1ff,
+	AFTER = 1 << 9,
+	LIMIT = 1 << 10,
+	ONE_ID = 1 << 11,
+	IDS = 1 << 12,
+	WHY = 1 << 13,
+	DOMAIN = 1 << 14,
+	CONNECT = 1 << 15,
+};
+
+static const struct {
+	const char *name;
+	unsigned may, must;
+} verbs[CONTROL_VERB_COUNT] = {
+	[CONTROL_LIST] = {"list", FILTER | AFTER | LIMIT, BIT_NONE},
+	[CONTROL_SHOW] = {"show", ONE_ID, ONE_ID},
+	[CONTROL_CAT] = {"cat", ONE_ID, ONE_ID},
+	[CONTROL_SUMMARY] = {"summary", LIMIT, BIT_NONE},
+	[CONTROL_RETRY] = {"retry", IDS, IDS},
+	[CONTROL_HOLD] = {"hold", IDS | WHY, IDS},
+	[CONTROL_RELEASE] = {"release", IDS, IDS},
+	[CONTROL_REMOVE] = {"remove", IDS | WHY, IDS},
+	[CONTROL_TRACE] = {"trace", DOMAIN | CONNECT, DOMAIN},
+	[CONTROL_STATUS] = {"status", BIT_NONE, BIT_NONE},
+	[CONTROL_VERSION_VERB] = {"version", BIT_NONE, BIT_NONE},
+};
+
+static bool is_text(const json_t *v)
+{
+	return json_is_string(v) && json_string_length(v) <= CONTROL_STRING_MAX;
+}
+
+/* What the value should have been, or NULL when it was read into its place. */
+static const char *read_state(const json_t *v, enum rcpt_state *out)
+{
+	for (unsigned s = 0; json_is_string(v) && s < RCPT_STATE_COUNT; s++) {
+		if (strcmp(rcpt_state_word((enum rcpt_state)s), json_string_value(v)) == 0) {
+			*out = (enum rcpt_state)s;
+			return NULL;
+		}
+	}
+	return "one of active, ready, routing, resting, deferred, held";
+}
+
+static const char *read_texts(const json_t *v, const json_t **out)
+{
+	static const char *const expected = "an array of 1 to 1000 strings";
+	size_t n = json_array_size(v); /* 0 for what is no array */
+	if (n == 0 || n > CONTROL_IDS_MAX)
+		return expected;
+	for (size_t i = 0; i < n; i++)
+		if (!is_text(json_array_get(v, i)))
+			return expected;
+	*out = v;
+	return NULL;
+}
+
+static const char *read_member(struct control_request *r, const struct member *m, const json_t *v)
+{
+	void *at = (char *)r + m->at;
+	switch (m->kind) {
+	case TEXT:
+		if (!is_text(v) || json_string_length(v) == 0)
+			return "a string of 1 to 1024 bytes";
+		*(const char **)at = json_string_value(v);
+		return NULL;
+	case NUMBER:
+		if (!json_is_integer(v) || json_integer_value(v) < 0)
+			return "a whole number";
+		*(uint64_t *)at = (uint64_t)json_integer_value(v);
+		return NULL;
+	case BOOLEAN:
+		if (!json_is_boolean(v))
+			return "true or false";
+		*(bool *)at = json_is_true(v);
+		return NULL;
+	case ID:
+		return json_is_string(v) && id_parse((uint64_t *)at, json_string_value(v)) == 0 ? NULL
+												: "a whole queue ID";
+	case STATE:
+		return read_state(v, at);
+	case TEXTS:
+		return read_texts(v, at);
+	}
+	return "nothing";
+}
+
+/* The row of a member that this verb may have, or MEMBERS. */
+static unsigned find_member(enum control_verb verb, const char *name)
+{
+	unsigned i = 0;
+	while (i < MEMBERS && ((verbs[verb].may >> i & 1) == 0 || strcmp(members[i].name, name) != 0))
+		i++;
+	return i;
+}
+
+static int read_members(struct control_request *r, char why[256])
+{
+	unsigned seen = 0;
+	const char *name;
+	json_t *v;
+	json_object_foreach(r->root, name, v)
+	{
+		if (strcmp(name, "v") == 0 || strcmp(name, "command") == 0)
+			continue;
+		unsigned i = find_member(r->verb, name);
+		if (i == MEMBERS) {
+			snprintf(why, 256, "%s takes no member \"%.64s\"", verbs[r->verb].name, name);
+			return -EINVAL;
+		}
+		const char *expected = read_member(r, &members[i], v);
+		if (expected != NULL) {
+			snprintf(why, 256, "\"%s\" must be %s", name, expected);
+			return -EINVAL;
+		}
+		seen |= 1u << i;
+	}
+	for (unsigned i = 0; i < MEMBERS; i++) {
+		if ((verbs[r->verb].must & ~seen) >> i & 1) {
+			snprintf(why, 256, "%s needs \"%s\"", verbs[r->verb].name, members[i].name);
+			return -EINVAL;
+		}
+	}
+	return 0;
+}
+
+int control_request_parse(
+	struct control_request *out, const char *line, size_t len, enum control_error *what, char why[256])
+{
+	json_error_t error;
+	struct control_request r = {.filter.state = RCPT_STATE_COUNT, .reason = ""};
+	r.root = json_loadb(line, len, JSON_REJECT_DUPLICATES, &error);
+	if (!json_is_object(r.root)) {
+		*what = CONTROL_ERROR_SYNTAX;
+		if (r.root != NULL)
+			snprintf(why, 256, "a request is one JSON object");
+		else
+			snprintf(why, 256, "column %d: %s", error.column, error.text);
+		json_decref(r.root);
+		return -EINVAL;
+	}
+	const json_t *v = json_object_get(r.root, "v");
+	if (!json_is_integer(v) || json_integer_value(v) != CONTROL_VERSION) {
+		*what = CONTROL_ERROR_VERSION;
+		snprintf(why, 256, "\"v\" must be %d: relayq and relay64 are of different versions", CONTROL_VERSION);
+		goto refused;
+	}
+	const char *name = json_string_value(json_object_get(r.root, "command"));
+	unsigned verb = 0;
+	while (name != NULL && verb < CONTROL_VERB_COUNT && strcmp(verbs[verb].name, name) != 0)
+		verb++;
+	if (name == NULL || verb == CONTROL_VERB_COUNT) {
+		*what = CONTROL_ERROR_COMMAND;
+		snprintf(why, 256, "no such command: \"%.64s\"", name != NULL ? name : "");
+		goto refused;
+	}
+	r.verb = (enum control_verb)verb;
+	if (read_members(&r, why) != 0) {
+		*what = CONTROL_ERROR_ARGUMENT;
+		goto refused;
+	}
+	*out = r;
+	return 0;
+refused:
+	json_decref(r.root);
+	return -EINVAL;
+}
+
+void control_request_fini(struct control_request *r)
+{
+	json_decref(r->root);
+	*r = (struct control_request){0};
+}
+
+/* ---- answers ---- */
+
+/* Bytes of others as a JSON string: what is not UTF-8 becomes U+FFFD, one a byte. NULL without memory. */
+static json_t *text_of(const char *s)
+{
+	json_t *v = json_string(s);
+	if (v != NULL)
+		return v;
+	size_t n = strlen(s), at = 0;
+	char *fixed = malloc(n * 3 + 1);
+	if (fixed == NULL)
+		return NULL;
+	for (size_t i = 0; i < n; i++) {
+		if ((unsigned char)s[i] < 0x80) {
+			fixed[at++] = s[i];
+		} else {
+			memcpy(fixed + at, "\xef\xbf\xbd", 3);
+			at += 3;
+		}
+	}
+	v = json_stringn(fixed, at);
+	free(fixed);
+	return v;
+}
+
+static json_t *text_or_empty(const char *s)
+{
+	return text_of(s != NULL ? s : "");
+}
+
+static json_t *number(uint64_t n)
+{
+	return json_integer(n > INT64_MAX ? INT64_MAX : (json_int_t)n);
+}
+
+/* json_pack's "o" steals references and turns NULL into failure of the whole, so one check at the end is enough. Takes
+ * over `line`; NULL is -ENOMEM. */
+static int put_line(struct buf *out, json_t *line)
+{
+	if (line == NULL)
+		return -ENOMEM;
+	char *text = json_dumps(line, JSON_COMPACT | JSON_ENSURE_ASCII);
+	json_decref(line);
+	if (text == NULL)
+		return -ENOMEM;
+	size_t n = strlen(text);
+	text[n] = '\n'; /* in place of the closing 0 */
+	int err = buf_append(out, text, n + 1);
+	free(text);
+	return err;
+}
+
+int control_put_error(struct buf *out, enum control_error e, const char *text)
+{
+	return put_line(out, json_pack("{s:s,s:i,s:s,s:o}", "type", "error", "v", CONTROL_VERSION, "code",
+				     control_error_word(e), "text", text_of(text)));
+}
+
+int control_put_end(struct buf *out, uint64_t now_ms, uint64_t count, uint64_t next, const char *summary)
+{
+	char id[ID_TEXT];
+	return put_line(out, json_pack("{s:s,s:i,s:o,s:o,s:s*,s:o*}", "type", "end", "v", CONTROL_VERSION, "now_ms",
+				     number(now_ms), "count", number(count), "next", next ? id_format(next, id) : NULL,
+				     "summary", summary != NULL ? text_of(summary) : NULL));
+}
+
+static const struct {
+	unsigned bit;
+	const char *word;
+} flag_words[] = {
+	{ENVELOPE_8BIT, "8bit"},
+	{ENVELOPE_BODY_8BIT, "body-8bit"},
+	{ENVELOPE_BOUNCE, "bounce"},
+	{ENVELOPE_HELD, "held"},
+	{ENVELOPE_DAMAGED, "damaged"},
+};
+
+static json_t *flags_of(unsigned flags)
+{
+	json_t *list = json_array();
+	for (size_t i = 0; i < sizeof flag_words / sizeof flag_words[0]; i++) {
+		if ((flags & flag_words[i].bit) && json_array_append_new(list, json_string(flag_words[i].word)) != 0) {
+			json_decref(list);
+			return NULL;
+		}
+	}
+	return list;
+}
+
+static json_t *rcpt_of(const struct rcpt_view *r, const char *type)
+{
+	return json_pack("{s:s*,s:i,s:o,s:s,s:i,s:o,s:o,s:o}", "type", type, "index", (int)r->index, "address",
+		text_or_empty(r->address), "state", rcpt_state_word(r->state), "attempts", (int)r->attempts, "next_ms",
+		number(r->next_ms), "site", text_or_empty(r->site), "reason", text_or_empty(r->reason));
+}
+
+int control_put_message(struct buf *out, const struct message_view *m, bool with_rcpts)
+{
+	char id[ID_TEXT];
+	json_t *rcpts = NULL;
+	if (with_rcpts) {
+		rcpts = json_array();
+		for (unsigned i = 0; i < m->rcpt_count && i < CONTROL_RCPTS_LISTED; i++) {
+			if (json_array_append_new(rcpts, rcpt_of(&m->rcpts[i], NULL)) != 0) {
+				json_decref(rcpts);
+				return -ENOMEM;
+			}
+		}
+	}
+	return put_line(
+		out, json_pack("{s:s,s:s,s:o,s:o,s:o,s:o,s:o,s:I,s:o*}", "type", "message", "id", id_format(m->id, id),
+			     "arrival_ms", number(m->arrival_ms), "size", number(m->size), "sender",
+			     text_or_empty(m->sender), "flags", flags_of(m->flags), "reason", text_or_empty(m->reason),
+			     "rcpt_count", (json_int_t)m->rcpt_count, "rcpts", rcpts));
+}
+
+int control_put_rcpt(struct buf *out, const struct rcpt_view *r)
+{
+	return put_line(out, rcpt_of(r, "rcpt"));
+}
+
+static json_t *reply_of(const struct reply *r)
+{
+	return json_pack(
+		"{s:i,s:o,s:o}", "code", (int)r->code, "enhanced", text_of(r->enhanced), "text", text_of(r->text));
+}
+
+static const char *family_word(const struct ip *ip)
+{
+	return ip->family == FAMILY_IPV6 ? "ipv6" : "ipv4";
+}
+
+static json_t *path_of(const struct path_try *p, const char *type)
+{
+	char at[ENDPOINT_TEXT];
+	bool connected = p->connect_ms != UINT32_MAX, greeted = p->greeting_ms != UINT32_MAX;
+	return json_pack("{s:s*,s:o,s:s,s:s,s:i,s:s,s:s,s:o,s:o*,s:o*,s:o,s:o}", "type", type, "host", text_of(p->host),
+		"address", endpoint_format(&p->to, at), "family", family_word(&p->to.ip), "preference",
+		(int)p->preference, "fault", fault_word(p->fault), "fault_text", fault_text(p->fault), "started_ms",
+		number(p->started_ms), "connect_ms", connected ? number(p->connect_ms) : NULL, "greeting_ms",
+		greeted ? number(p->greeting_ms) : NULL, "total_ms", number(p->total_ms), "reply", reply_of(&p->reply));
+}
+
+static const char *envelope_address(const struct envelope *e, unsigned index)
+{
+	for (unsigned i = 0; e != NULL && i < e->rcpt_count; i++)
+		if (e->rcpts[i].index == index)
+			return e->rcpts[i].address;
+	return "";
+}
+
+static json_t *attempt_rcpt_of(const struct attempt_rcpt *r, const struct envelope *e)
+{
+	static const char *const words[] = {"deferred", "delivered", "failed"};
+	return json_pack("{s:i,s:o,s:s,s:i}", "index", (int)r->index, "address", text_of(envelope_address(e, r->index)),
+		"status", r->status < 3 ? words[r->status] : "deferred", "reply", (int)r->reply);
+}
+
+int control_put_attempt(struct buf *out, const struct attempt *a, const struct envelope *e)
+{
+	json_t *paths = json_array(), *replies = json_array(), *rcpts = json_array();
+	int bad = paths == NULL || replies == NULL || rcpts == NULL;
+	for (unsigned i = 0; !bad && i < a->path_count; i++)
+		bad = json_array_append_new(paths, path_of(&a->paths[i], NULL));
+	for (unsigned i = 0; !bad && i < a->reply_count; i++)
+		bad = json_array_append_new(replies, reply_of(&a->replies[i]));
+	for (unsigned i = 0; !bad && i < a->rcpt_count && i < CONTROL_RCPTS_SHOWN; i++)
+		bad = json_array_append_new(rcpts, attempt_rcpt_of(&a->rcpts[i], e));
+	if (bad) {
+		json_decref(paths);
+		json_decref(replies);
+		json_decref(rcpts);
+		return -ENOMEM;
+	}
+	return put_line(out, json_pack("{s:s,s:o,s:o,s:o,s:o,s:i,s:o,s:o,s:o,s:i}", "type", "attempt", "when_ms",
+				     number(a->when_ms), "took_ms", number(a->took_ms), "next_ms", number(a->next_ms),
+				     "site", text_of(a->site), "used", (int)a->used, "paths", paths, "replies", replies,
+				     "rcpts", rcpts, "rcpt_count", (int)a->rcpt_count));
+}
+
+int control_put_content(struct buf *out, const uint8_t *p, size_t n)
+{
+	static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+	static const char head[] = "{\"type\":\"content\",\"base64\":\"";
+	char line[sizeof head + (CONTROL_PIECE + 2) / 3 * 4 + 4];
+	if (n > CONTROL_PIECE)
+		return -E2BIG;
+	size_t at = sizeof head - 1;
+	memcpy(line, head, at);
+	for (size_t i = 0; i < n; i += 3) {
+		uint32_t v = (uint32_t)p[i] << 16;
+		if (i + 1 < n)
+			v |= (uint32_t)p[i + 1] << 8;
+		if (i + 2 < n)
+			v |= p[i + 2];
+		line[at++] = digits[v >> 18];
+		line[at++] = digits[v >> 12 & 63];
+		line[at++] = i + 1 < n ? digits[v >> 6 & 63] : '=';
+		line[at++] = i + 2 < n ? digits[v & 63] : '=';
+	}
+	memcpy(line + at, "\"}\n", 3);
+	return buf_append(out, line, at + 3);
+}
+
+int control_put_site(struct buf *out, const struct site_view *s, bool total)
+{
+	json_t *ages = json_array();
+	for (unsigned i = 0; i < QUEUE_AGES; i++) {
+		if (json_array_append_new(ages, number(s->ages[i])) != 0) {
+			json_decref(ages);
+			return -ENOMEM;
+		}
+	}
+	return put_line(
+		out, json_pack("{s:s,s:o,s:o,s:o,s:o,s:I,s:I,s:I,s:b,s:o,s:o}", "type", total ? "total" : "site",
+			     "name", text_or_empty(s->name), "recipients", number(s->recipients), "ages", ages,
+			     "oldest_ms", number(s->oldest_ms), "active", (json_int_t)s->active, "connections",
+			     (json_int_t)s->connections, "concurrency", (json_int_t)s->concurrency, "resting",
+			     (int)s->resting, "probe_ms", number(s->probe_ms), "reason", text_or_empty(s->reason)));
+}
+
+int control_put_done(struct buf *out, const char *given, uint64_t id, int err)
+{
+	static const char *const texts[CONTROL_ERROR_COUNT] = {
+		[CONTROL_ERROR_NOT_FOUND] = "no message in the queue has an ID that begins so",
+		[CONTROL_ERROR_AMBIGUOUS] = "more than one message's ID begins so: give more of it",
+		[CONTROL_ERROR_ARGUMENT] = "not a queue ID",
+		[CONTROL_ERROR_ALREADY] = "nothing to do: it is so already",
+	};
+	char text[ID_TEXT];
+	const char *name = id != 0 ? id_format(id, text) : given;
+	if (err == 0)
+		return put_line(out, json_pack("{s:s,s:o,s:b}", "type", "done", "id", text_of(name), "ok", 1));
+	enum control_error e = control_error_of(err);
+	return put_line(out, json_pack("{s:s,s:o,s:b,s:s,s:s}", "type", "done", "id", text_of(name), "ok", 0, "code",
+				     control_error_word(e), "text", texts[e] != NULL ? texts[e] : strerror(-err)));
+}
+
+int control_put_route(struct buf *out, const char *text)
+{
+	return put_line(out, json_pack("{s:s,s:o}", "type", "route", "text", text_of(text)));
+}
+
+int control_put_candidate(struct buf *out, const struct trace_candidate *c)
+{
+	char at[ENDPOINT_TEXT];
+	return put_line(out, json_pack("{s:s,s:o,s:s,s:s,s:i,s:b,s:o,s:o}", "type", "candidate", "host",
+				     text_of(c->c.host), "address", endpoint_format(&c->c.to, at), "family",
+				     family_word(&c->c.to.ip), "preference", (int)c->c.preference, "usable",
+				     (int)c->usable, "why", text_of(c->why), "history", text_of(c->history)));
+}
+
+int control_put_path(struct buf *out, const struct path_try *p)
+{
+	return put_line(out, path_of(p, "path"));
+}
+
+int control_put_status(struct buf *out, const struct queue_status *s, const char *version, uint64_t now_ms)
+{
+	json_t *counters = json_object();
+	for (unsigned i = 0; i < COUNTER_COUNT; i++) {
+		enum counter c = (enum counter)i;
+		if (json_object_set_new(counters, counter_name(c), number(counter_get(c))) != 0) {
+			json_decref(counters);
+			return -ENOMEM;
+		}
+	}
+	return put_line(
+		out, json_pack("{s:s,s:s,s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:o}", "type", "status",
+			     "version", version, "storage", text_or_empty(s->storage), "spool", text_or_empty(s->spool),
+			     "messages", number(s->messages), "recipients", number(s->recipients), "held",
+			     number(s->held), "damaged", number(s->damaged), "sites", number(s->sites), "resting",
+			     number(s->resting), "connections", number(s->connections), "dials", number(s->dials),
+			     "journal_segments", number(s->journal_segments), "started_ms", number(s->started_ms),
+			     "now_ms", number(now_ms), "counters", counters));
+}
+
+int control_put_version(struct buf *out, const char *version)
+{
+	return put_line(
+		out, json_pack("{s:s,s:s,s:i}", "type", "version", "version", version, "protocol", CONTROL_VERSION));
+}
