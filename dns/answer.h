@@ -17,8 +17,7 @@ enum dns_status {
 	DNS_OK,	      /* at least one record */
 	DNS_NODATA,   /* the name exists, no record of the type */
 	DNS_NXDOMAIN, /* no such name */
-	DNS_SERVFAIL, /* the server says that it failed (SERVFAIL, REFUSED, FORMERR, NOTIMP …), or the packet is
-			 nonsense */
+	DNS_SERVFAIL, /* a server says that it failed (SERVFAIL, REFUSED, FORMERR …) or talks nonsense */
 	DNS_TIMEOUT,  /* no server answered */
 };
 

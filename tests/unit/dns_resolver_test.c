@@ -20,7 +20,7 @@
 #include "dns/resolver.h"
 #include "tests/unit/dns_script.h"
 
-enum { SERVERS = 3, TRY_MS = 300 };
+enum { SERVERS = 3, TRY_MS = 300, PATIENT_MS = 5000 };
 
 static struct bench {
 	uv_loop_t loop;
@@ -234,6 +234,8 @@ static void test_fail_over(void **state)
 		};
 		struct asked a = {0};
 		begin();
+		if (!ways[i].waits)
+			b.conf.dns.timeout = PATIENT_MS;
 		add_server("127.0.0.1", bad, 2);
 		add_server("::1", good, 2);
 		open_resolver();
@@ -243,7 +245,10 @@ static void test_fail_over(void **state)
 		assert_int_equal(a.ip.bytes[3], 1);
 		assert_int_equal(bad[0].asked_udp, 1);
 		assert_int_equal(good[0].asked_udp, 1);
-		assert_int_equal(a.at_ms - start >= TRY_MS - 5, ways[i].waits);
+		if (ways[i].waits)
+			assert_true(a.at_ms - start >= TRY_MS - 5);
+		else
+			assert_true(a.at_ms - start < PATIENT_MS);
 		/* a silent one rests, one that answered does not */
 		ask_and_wait(&a, "b.example", DNS_A);
 		assert_int_equal(a.ip.bytes[3], ways[i].waits ? 2 : 3);
@@ -258,6 +263,7 @@ static void test_a_port_without_server(void **state)
 	struct asked a = {0};
 	(void)state;
 	begin();
+	b.conf.dns.timeout = PATIENT_MS;
 	struct script gone;
 	script_start(&gone, &b.loop, "127.0.0.1", NULL, 0);
 	script_stop(&gone);
@@ -270,7 +276,7 @@ static void test_a_port_without_server(void **state)
 	uint64_t start = clock_mono_ms();
 	ask_and_wait(&a, "a.example", DNS_A);
 	assert_int_equal(a.status, DNS_OK);
-	assert_true(a.at_ms - start < TRY_MS);
+	assert_true(a.at_ms - start < PATIENT_MS);
 	end();
 }
 
@@ -298,7 +304,7 @@ static void test_failures(void **state)
 		char text[ENDPOINT_TEXT], detail[96];
 		uint64_t before = counter_get(COUNTER_dns_failures);
 		begin();
-		b.conf.dns.timeout = 100;
+		b.conf.dns.timeout = 200;
 		b.conf.dns.tries = rows[i].tries;
 		add_server("127.0.0.1", first, 1);
 		add_server("::1", second, 1);
@@ -511,7 +517,7 @@ static void test_configure(void **state)
 	struct asked a = {0}, kept = {0};
 	(void)state;
 	begin();
-	b.conf.dns.timeout = 5000;
+	b.conf.dns.timeout = PATIENT_MS;
 	add_server("127.0.0.1", first, 2);
 	open_resolver();
 	ask_and_wait(&kept, "kept.example", DNS_A);
@@ -523,7 +529,7 @@ static void test_configure(void **state)
 	uint64_t start = clock_mono_ms();
 	resolver_configure(b.resolver, &b.conf);
 	run_until(&a.calls, 1);
-	assert_true(a.at_ms - start < 2000);
+	assert_true(a.at_ms - start < PATIENT_MS);
 	assert_int_equal(a.ip.bytes[3], 2);
 	ask_and_wait(&kept, "kept.example", DNS_A);
 	assert_int_equal(kept.ip.bytes[3], 1);
