@@ -40,10 +40,11 @@ struct dns_answer {
 	size_t count;
 };
 
-/* Reads the packet that answers `name` and `type`; at most `most` records are kept, in the order of the packet: the
+/* Reads the packet that answers `name` and `type`. At most `most` records are kept, in the order of the packet: the
  * first ones, but MX of the best preferences. Names that do not fit as text are "\\". `detail` is the rcode's name, if
- * not NOERROR. An empty answer that a server without recursion gives without SOA (a referral) is DNS_SERVFAIL. 0;
- * -EBADMSG if it is no such answer (wrong question, cut, looping, lying lengths); -ENOMEM. */
+ * not NOERROR. An empty answer that a server without recursion gives without SOA (a referral) is DNS_SERVFAIL.
+ *
+ * 0; -EBADMSG if it is no such answer (wrong question, cut, looping, lying lengths); -ENOMEM. */
 int dns_answer_parse(
 	struct dns_answer *out, const uint8_t *packet, size_t len, const char *name, enum dns_type type, size_t most);
 void dns_answer_fini(struct dns_answer *a);

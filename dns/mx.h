@@ -8,11 +8,15 @@
  *   MX lookup SERVFAIL or time-out                     MX_DEFERRED 451 4.4.3
  *   no address known, and some address lookup failed   MX_DEFERRED 451 4.4.3
  *   no MX: the domain itself is the one host, preference 0 (implicit MX)
- *   MX names that are this relay itself cut the list there: hosts of the same or a worse preference go; if none is
- * left: MX_FAILED 550 5.4.6 the same of a literal or a host (skip_mx): 550 5.4.4; these are never taken for this relay
- * itself MX names that can be none (IP literals as text, odd bytes) are skipped. Addresses that belong to nobody
- * (unspecified, multicast, broadcast, IPv4 in an AAAA record) and those of this relay are left out. Address records
- * that cannot be reached from here are still candidates here; that is the queue's matter. */
+ *   MX names that are this relay itself cut the list there: hosts of the same or a worse preference go;
+ *     if none is left                                  MX_FAILED  550 5.4.6
+ *   a host (skip_mx) that has no address               MX_FAILED  550 5.4.4; it is never taken for this relay itself
+ *
+ * MX names that can be none (IP literals as text, odd bytes) are skipped. Addresses that belong to nobody (unspecified,
+ * multicast, broadcast, IPv4 in an AAAA record) and those of this relay are left out; a host is this relay only if both
+ * families are known and it has no other address, as a failed look-up may hide others and 5.4.6 is for good.
+ *
+ * Address records that cannot be reached from here are still candidates here; that is the queue's matter. */
 #ifndef DNS_MX_H
 #define DNS_MX_H
 
@@ -41,10 +45,10 @@ struct mx {
 	char enhanced[12];   /* enhanced status code */
 	char reason[256];    /* and a text for people, with the names */
 	bool implicit;
-	bool complete;	     /* no question is under way any more */
-	bool secure;	     /* the MX answer was */
-	uint64_t expires_ms; /* monotonic: ask again after this; set once complete (at least dns { failure }, at most {
-				ttl_max }) */
+	bool complete; /* no question is under way any more */
+	bool secure;   /* the MX answer was */
+	/* monotonic: ask again after this; set once complete; dns { failure } to dns { ttl_max } from then */
+	uint64_t expires_ms;
 	struct mx_host *hosts; /* sorted by preference; equal ones in the order of the answer; duplicates merged */
 	size_t count;
 	uint64_t resolution_delay; /* milliseconds, race { resolution_delay } */

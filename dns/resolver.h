@@ -2,11 +2,17 @@
  *
  * c-ares by ares_send(); answers are parsed by dns/answer.c. One question for the same name and type is under way at a
  * time, however many ask. Names are A-labels without a dot at the end; comparison ignores case. What cannot be a name
- * is answered with NXDOMAIN, without asking. The servers are tried in their order, those that were silent within the
- * last dns { failure } last; SERVFAIL, REFUSED and nonsense lead to the next server at once, silence after dns {
- * timeout }, up to dns { tries } rounds. The AD bit is believed only if all servers are on loopback addresses. A
- * callback never comes before the call that asked returns; never twice; never after dns_cancel(). A callback may ask,
- * cancel (other questions), configure and close. */
+ * is answered with NXDOMAIN, without asking.
+ *
+ * The servers are tried in their order, beginning with the first that was not silent within the last dns { failure }.
+ * SERVFAIL, REFUSED and nonsense lead to the next one at once, silence after dns { timeout }; silent ones are tried
+ * again, up to dns { tries } rounds. Without dns { servers } those of /etc/resolv.conf are used, which is looked at
+ * again at most every 5 s, when something is asked. No more than 64 servers are used.
+ *
+ * The AD bit is believed only if all servers are on loopback addresses.
+ *
+ * A callback never comes before the call that asked returns; never twice; never after dns_cancel(). It may ask, cancel
+ * (other questions), configure and close. */
 #ifndef DNS_RESOLVER_H
 #define DNS_RESOLVER_H
 
