@@ -21,7 +21,7 @@
 	X(refused_recipients, "recipients refused: limits { recipients }")                                             \
 	X(refused_hops, "messages refused: limits { hops }")                                                           \
 	X(refused_queue, "messages refused: limits { messages }")                                                      \
-	X(refused_space, "messages refused: spool { min_free }")                                                       \
+	X(refused_space, "messages refused: storage { min_free }")                                                       \
 	X(refused_storage, "messages refused: the spool could not be written")                                         \
 	X(timeouts_command, "sessions ended: limits { command_time }")                                                 \
 	X(timeouts_data, "sessions ended: limits { data_time }")                                                       \
@@ -63,7 +63,7 @@
 	X(journal_moved, "messages copied forward to free a segment")                                                  \
 	X(checkpoints, "index checkpoints written")                                                                    \
 	X(bodies_spilled, "bodies written to a file of their own")                                                     \
-	X(bodies_dropped, "accepted bodies dropped from memory: spool { body_memory }")                                \
+	X(bodies_dropped, "accepted bodies dropped from memory: storage { body_memory }")                                \
 	X(bodies_read, "bodies read back from the spool")                                                              \
 	X(log_dropped, "log lines dropped: log { buffer }")                                                            \
 	X(control_refused, "control connections refused: limits { control }")                                          \

@@ -2,10 +2,13 @@
  *
  * A line is formatted on the thread where it arises and put into a bounded buffer; when that is full the line is
  * dropped and the next one that fits says how many were. No caller ever waits. Before log_start() and after log_stop()
- * lines are written to standard error at once. Formats: text (`2026-11-23T14:15:40.123Z info delivered id=06C… to=<a@b>
- * …`; a value with blanks, quotes, `=` or control bytes is quoted and escaped) and JSON (one object a line: time,
- * level, event, then the fields). A value from a peer can never begin a new line or a new field. Bytes that are not
- * UTF-8 are escaped. Values over 1,024 bytes are cut with "…". */
+ * lines are written to standard error at once.
+ *
+ * Text: `2026-11-23T14:15:40.123Z info delivered id=06C… to=<a@b> …`; a value that is empty or has blanks, quotes, `=`,
+ * backslashes or control characters is quoted and escaped (\" \\ \n \r \t \xHH \uHHHH). JSON: one object a line with
+ * time, level, event, then the fields. A value from a peer can never begin a new line or a new field. A byte that is no
+ * UTF-8 is written as \xHH. Values over 1,024 bytes are cut with "…"; a line over 16 KiB loses its last fields and says
+ * so (` cut`, `"cut":true`). Lines that were dropped are told by the event `log-dropped` with their number, `lines`. */
 #ifndef CONF_LOG_H
 #define CONF_LOG_H
 
@@ -26,42 +29,17 @@ struct log_field {
 	int64_t number;
 };
 
-#define LF_STR(n, s)                                                                                                   \
-	{                                                                                                              \
-		.name = (n), .kind = LOG_STR, .text = (s)                                                              \
-	}
-#define LF_BYTES(n, p, l)                                                                                              \
-	{                                                                                                              \
-		.name = (n), .kind = LOG_BYTES, .text = (p), .len = (l)                                                \
-	}
-#define LF_NUM(n, v)                                                                                                   \
-	{                                                                                                              \
-		.name = (n), .kind = LOG_NUM, .number = (int64_t)(v)                                                   \
-	}
-#define LF_ID(n, id)                                                                                                   \
-	{                                                                                                              \
-		.name = (n), .kind = LOG_ID, .number = (int64_t)(id)                                                   \
-	} /* queue ID, see conf/id.h */
-#define LF_MS(n, ms)                                                                                                   \
-	{                                                                                                              \
-		.name = (n), .kind = LOG_MS, .number = (int64_t)(ms)                                                   \
-	} /* text: 1.234 (seconds); JSON: number */
-#define LF_IP(n, p)                                                                                                    \
-	{                                                                                                              \
-		.name = (n), .kind = LOG_IP, .text = (p)                                                               \
-	}
-#define LF_ENDPOINT(n, p)                                                                                              \
-	{                                                                                                              \
-		.name = (n), .kind = LOG_ENDPOINT, .text = (p)                                                         \
-	}
-#define LF_ADDRESS(n, s)                                                                                               \
-	{                                                                                                              \
-		.name = (n), .kind = LOG_ADDRESS, .text = (s)                                                          \
-	} /* mail address: text form in <> */
-#define LF_FAMILY(n, f)                                                                                                \
-	{                                                                                                              \
-		.name = (n), .kind = LOG_FAMILY, .number = (f)                                                         \
-	} /* ipv4, ipv6 */
+/* clang-format off */
+#define LF_STR(n, s) {.name = (n), .kind = LOG_STR, .text = (s)}
+#define LF_BYTES(n, p, l) {.name = (n), .kind = LOG_BYTES, .text = (p), .len = (l)}
+#define LF_NUM(n, v) {.name = (n), .kind = LOG_NUM, .number = (int64_t)(v)}
+#define LF_ID(n, id) {.name = (n), .kind = LOG_ID, .number = (int64_t)(id)} /* queue ID, see conf/id.h */
+#define LF_MS(n, ms) {.name = (n), .kind = LOG_MS, .number = (int64_t)(ms)} /* text: 1.234 (seconds); JSON: number */
+#define LF_IP(n, p) {.name = (n), .kind = LOG_IP, .text = (p)}
+#define LF_ENDPOINT(n, p) {.name = (n), .kind = LOG_ENDPOINT, .text = (p)}
+#define LF_ADDRESS(n, s) {.name = (n), .kind = LOG_ADDRESS, .text = (s)} /* mail address: text form in <> */
+#define LF_FAMILY(n, f) {.name = (n), .kind = LOG_FAMILY, .number = (f)} /* ipv4, ipv6 */
+/* clang-format on */
 
 /* LOG_AT(LOG_LEVEL_INFO, "queued", LF_ID("id", id), LF_NUM("size", size)); the event is one word. */
 #define LOG_AT(level, event, ...)                                                                                      \

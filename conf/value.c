@@ -46,7 +46,9 @@ static bool read_number(uint64_t *out, const char *text, const struct unit *unit
 
 static int write_number(struct buf *out, uint64_t value, const struct unit *unit)
 {
-	while (unit[1].name != NULL && (value == 0 || value % unit->factor != 0))
+	if (value == 0)
+		return buf_append_str(out, "0");
+	while (value % unit->factor != 0)
 		unit++;
 	return buf_printf(out, "%" PRIu64 "%s", value / unit->factor, unit->name);
 }

@@ -1,12 +1,16 @@
 /* conf/value.h: the types of configuration values: from text to a member of struct conf and back. Protocol: pure.
  *
- *   KEY_TIME       a number and ms s m h d w, in milliseconds        KEY_SIZE      a number, may be with K M G (1024)
- *   KEY_COUNT      a number                                          KEY_CHOICE    one of the words of `choices`, its
- * index KEY_TEXT       any text                                          KEY_PATH      the name of a file or socket
- *   KEY_DOMAIN     a host's name, RFC 5321 §4.1.2, lower case        KEY_MAILBOX   LOCAL@DOMAIN
- *   KEY_PREFIXES   a list of ADDRESS or ADDRESS/BITS                 KEY_ENDPOINTS a list of ADDRESS or ADDRESS:PORT
- *   KEY_IPV4, KEY_IPV6  one address                                  KEY_RELAY     [HOST], HOST or a literal, may be
- * :PORT
+ *   KEY_TIME            a number and ms s m h d w, in milliseconds
+ *   KEY_SIZE            a number, may be with K M G (1024)
+ *   KEY_COUNT           a number
+ *   KEY_CHOICE          one of the words of `choices`; the member is its index
+ *   KEY_TEXT, KEY_PATH  any text, the name of a file or socket
+ *   KEY_DOMAIN          a host's name, RFC 5321 §4.1.2, made lower case
+ *   KEY_MAILBOX         LOCAL@DOMAIN
+ *   KEY_PREFIXES        a list of ADDRESS or ADDRESS/BITS
+ *   KEY_ENDPOINTS       a list of ADDRESS, ADDRESS:PORT or [ADDRESS]:PORT
+ *   KEY_IPV4, KEY_IPV6  one address
+ *   KEY_RELAY           [HOST], HOST or an address, may be with :PORT
  *
  * Members: numbers and choices are unsigned of 1, 4 or 8 bytes; text, path, domain and mailbox are char *, NULL or on
  * the heap; the others are the structs of conf/conf.h and conf/ip.h. All zero is a valid empty member of every type. */
