@@ -285,19 +285,21 @@ static void apply_block(struct apply *a, const struct grammar_item *item)
 	}
 	if (item->values == NULL)
 		grammar_error(a->errors, &item->at, "block %s has no title; expected %s", block->name, block->title);
-	/* the errors inside a block with several titles are the same for each of them */
+	/* the errors inside a block with several titles are the same for each of them: told for the first */
 	struct buf nowhere;
 	buf_init(&nowhere, 0);
 	struct grammar_errors silent = {.text = &nowhere}, *loud = a->errors;
+	bool told = false;
 	for (const struct grammar_value *title = item->values; title != NULL && a->fatal == 0; title = title->next) {
 		void *base = strcmp(block->name, "listen") == 0 ? open_listen(a, title) : open_route(a, title);
 		if (base == NULL || item->broken)
 			continue;
 		forget_given(a, block->name);
+		a->errors = told ? &silent : loud;
 		apply_settings(a, block->name, base, item->items);
-		a->errors = &silent;
+		a->errors = loud;
+		told = true;
 	}
-	a->errors = loud;
 }
 
 static int compare_drafts(const void *left, const void *right)

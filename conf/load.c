@@ -275,7 +275,7 @@ static const struct conf_route *find_route(const struct conf *c, const char *pat
 
 const struct conf_route *conf_route(const struct conf *c, const char *domain)
 {
-	const struct conf_route *route = *domain == '.' ? NULL : find_route(c, domain);
+	const struct conf_route *route = find_route(c, domain);
 	for (const char *dot = strchr(domain, '.'); route == NULL && dot != NULL; dot = strchr(dot + 1, '.'))
 		route = find_route(c, dot);
 	return route ? route : find_route(c, "*");

@@ -314,6 +314,8 @@ static void errors(void **state)
 			"t:2:8: listen \"[::0]:25\" is given twice; first at t:1:8\n"},
 		{"listen 192.0.2.1:25, [::ffff:192.0.2.1]:25 { }",
 			"t:1:22: listen \"[::ffff:192.0.2.1]:25\" is given twice; first at t:1:8\n"},
+		{"listen [::1]:25, here { }\nroute a, b_c { }", "t:1:18: listen \"here\"; expected ADDRESS:PORT, "
+								"…\nt:2:10: route \"b_c\"; expected DOMAIN, …\n"},
 		{"listen [::]:25 { size = 5M }",
 			"t:1:18: unknown key \"size\" in block listen; did you mean \"size\" in block limits?\n"},
 		{"race x { }", "t:1:6: block race takes no title; expected '{'\n"},
