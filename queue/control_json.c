@@ -8,6 +8,7 @@
 
 #include "conf/counter.h"
 #include "conf/id.h"
+#include "conf/utf8.h"
 
 static const char *const error_words[CONTROL_ERROR_COUNT] = {
 #define X(name, word) word,
@@ -245,25 +246,29 @@ void control_request_fini(struct control_request *r)
 
 /* ---- answers ---- */
 
-/* Bytes of others as a JSON string: what is not UTF-8 becomes U+FFFD, one a byte. NULL without memory. */
+/* Bytes of others as a JSON string: what is not UTF-8 becomes U+FFFD, one a byte, and so does DEL, which JSON would let
+ * through to terminals. NULL without memory. */
 static json_t *text_of(const char *s)
 {
-	json_t *v = json_string(s);
-	if (v != NULL)
-		return v;
 	size_t n = strlen(s), at = 0;
+	if (memchr(s, 0x7f, n) == NULL) {
+		json_t *v = json_stringn(s, n);
+		if (v != NULL)
+			return v;
+	}
 	char *fixed = malloc(n * 3 + 1);
 	if (fixed == NULL)
 		return NULL;
-	for (size_t i = 0; i < n; i++) {
-		if ((unsigned char)s[i] < 0x80) {
-			fixed[at++] = s[i];
-		} else {
-			memcpy(fixed + at, "\xef\xbf\xbd", 3);
-			at += 3;
-		}
+	for (size_t i = 0; i < n;) {
+		uint32_t code;
+		size_t length = utf8_read((const uint8_t *)s + i, n - i, &code);
+		bool good = length != 0 && code != 0x7f;
+		size_t bytes = good ? length : 3;
+		memcpy(fixed + at, good ? s + i : "\xef\xbf\xbd", bytes);
+		at += bytes;
+		i += good ? length : 1;
 	}
-	v = json_stringn(fixed, at);
+	json_t *v = json_stringn(fixed, at);
 	free(fixed);
 	return v;
 }
