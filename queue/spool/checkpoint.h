@@ -29,30 +29,34 @@ struct checkpoint_head {
 	uint32_t oldest;     /* segment */
 };
 
-/* ---- writing; one thread at a time, which may change between the calls ---- */
+/* ---- writing: the index's owner adds and cuts blocks; a worker writes them, in order, and finishes; side by side ----
+ */
 
 struct checkpoint;
+struct checkpoint_block;
+enum { CHECKPOINT_FULL = 1 << 20 };
+
 /* Nothing is written yet. -ENOMEM. */
 int checkpoint_begin(struct checkpoint **out, const struct files *files, int spool, const struct checkpoint_head *head);
-/* Appends an entry to memory. 0, or 1: CHECKPOINT_FLUSH bytes wait and checkpoint_flush() should be called. -ENOMEM,
- * -E2BIG. */
+/* The owner: adds an entry to the open block. 0; 1: the block is full, cut it; -ENOMEM, -E2BIG: not added. */
 int checkpoint_add(
 	struct checkpoint *c, const struct envelope *e, struct place content, struct place newest, bool in_file);
-/* Writes what waits (no sync). */
-int checkpoint_flush(struct checkpoint *c);
-/* Writes, syncs, renames, syncs the directory, unlinks older ones; frees in any case. */
+/* The owner: hands over what was added since the last cut; NULL if nothing was. */
+struct checkpoint_block *checkpoint_cut(struct checkpoint *c);
+/* The worker: writes and frees the block. 0 or negative; a failure is kept and also comes from checkpoint_finish(). */
+int checkpoint_write(struct checkpoint *c, struct checkpoint_block *block);
+/* The worker, when the last block is written and the owner adds no more (what was not cut is written here): syncs,
+ * renames, syncs the directory, unlinks older ones; frees. 0, or negative: the older checkpoint stays. */
 int checkpoint_finish(struct checkpoint *c);
 /* Unlinks the temporary file and frees. NULL is fine. */
 void checkpoint_abort(struct checkpoint *c);
-enum { CHECKPOINT_FLUSH = 1 << 20 };
 
 /* ---- reading, at the start ---- */
 
-/* The newest checkpoint that can be believed as a whole: its head, and entries in order to `entry` (after all has been
- * checked; what it returns other than 0 ends the reading). 0; -ENOENT: none can be believed: scan everything; else
- * negative. */
-int checkpoint_load(const struct files *files, int spool, struct checkpoint_head *head, void *arg,
-	int (*begin)(void *arg, const struct checkpoint_head *head),
+/* The newest checkpoint that can be believed as a whole: first its head, then its entries in order. What a callback
+ * returns other than 0 ends the reading. 0; -ENOENT: none can be believed, scan everything; else negative. */
+int checkpoint_load(const struct files *files, int spool, void *arg,
+	int (*head)(void *arg, const struct checkpoint_head *head),
 	int (*entry)(void *arg, const struct envelope *e, struct place content, struct place newest, bool in_file));
 
 #endif

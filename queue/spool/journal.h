@@ -70,6 +70,10 @@ struct journal_setup {
 	int spool;		   /* open directories (layout.h); must outlive the journal */
 	int journal;
 	uint32_t segment_size; /* of new segments; a multiple of 64 */
+	uint64_t wall_ms;      /* now */
+	/* One line for each record of the last batch that was dropped; may be NULL. */
+	void (*say)(void *arg, const char *line);
+	void *arg;
 };
 
 /* Reads checkpoint and journal, replays them, writes again what step 13 says, and makes the first segment if there is

@@ -27,7 +27,8 @@ struct recovery_found {
 	uint64_t floor_ms;  /* the highest ceiling of IDs seen */
 	uint64_t newest_ms; /* wall time of the newest batch */
 	/* IDs whose content was said to be in a body file and that no REMOVE or VOID ended, sorted: every other body
-	 * file is an orphan. */
+	 * file is an orphan, if no damage hides whose it may be. */
+	bool in_file_complete;
 	uint64_t *in_file;
 	size_t in_file_count;
 };
@@ -62,14 +63,16 @@ int recovery_settle(struct recovery *r, const struct place *places);
 
 /* Where the journal ends, and which batches were seen. */
 struct recovery_end {
-	uint32_t oldest;     /* the lowest segment; 0: the journal is empty */
-	uint32_t current;    /* segment of the last batch */
+	uint32_t oldest;     /* the lowest segment; 0: there is none */
+	uint32_t newest;     /* the highest segment that is there or was there */
+	uint32_t used;	     /* the highest in which a record was seen: those above it are ready for use */
+	uint32_t current;    /* segment of the last batch that counts */
 	uint32_t offset;     /* its end */
-	uint32_t newest;     /* the highest segment: those above `current` are ready for use */
 	uint64_t last_batch; /* the last that counts */
+	uint64_t void_from;  /* what is written instead of the last batch voids this one up to `highest`; 0: nothing to
+				void */
 	uint64_t highest;    /* the highest number seen, whether it counts or not */
-	bool settled;	     /* the last batch is an empty one, whole: the segment may be written on */
-	uint64_t ceiling_ms;
+	bool settled; /* the last batch is known to be durable: the current segment may be written on from `offset` */
 };
 void recovery_end(const struct recovery *r, struct recovery_end *out);
 /* Bytes of records seen in a scanned segment; 0 if it was not scanned. */

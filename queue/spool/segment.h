@@ -32,8 +32,8 @@ const char *segment_name(uint32_t number, char out[SEGMENT_NAME]);
 /* The number in a name of exactly that form, else 0. */
 uint32_t segment_name_parse(const char *name);
 
-/* Opens a segment in the directory `journal`. -ENOENT; -EBADMSG: neither header can be believed, or they are another
- * number's. */
+/* Opens a segment in the directory `journal`. -ENOENT; -EBADMSG: neither header can be believed; -ESTALE: it was freed
+ * and is about to get another number (journal.h, step 5). */
 int segment_open(struct segment *out, const struct files *files, int journal, uint32_t number, bool write);
 void segment_close(struct segment *s); /* fine on a closed one */
 /* Bytes where records may stand end here. */
