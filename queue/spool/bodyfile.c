@@ -275,7 +275,7 @@ static void on_kept(struct letter *letter)
 {
 	struct body_writer *w = LETTER_OF(letter, struct body_writer, answer);
 	struct body *body = NULL;
-	if (w->err == 0) {
+	if (w->err == 0 && !w->aborted) {
 		body = w->body;
 		w->body = NULL;
 	}
@@ -328,35 +328,4 @@ void body_writer_abort(struct body_writer *w)
 	else if (w->spilled)
 		submit(w, &w->last, run_discard, NULL);
 	unref(w);
-}
-
-struct discard {
-	struct job job;
-	struct body_files *files;
-	uint64_t id;
-};
-
-static void run_unlink(struct job *job)
-{
-	struct discard *d = (struct discard *)(void *)job;
-	unlink_file(d->files, d->id);
-}
-
-static void free_discard(struct job *job)
-{
-	free(job);
-}
-
-void body_file_discard(struct body_files *files, uint64_t id)
-{
-	struct discard *d = calloc(1, sizeof *d);
-	if (d == NULL) {
-		LOG_WARN("body-left-behind", LF_ID("id", id));
-		return;
-	}
-	d->job.run = run_unlink;
-	d->job.ended = free_discard;
-	d->files = files;
-	d->id = id;
-	workers_submit(files->workers, NULL, &d->job);
 }

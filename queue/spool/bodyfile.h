@@ -20,8 +20,8 @@
 struct body_files {
 	struct workers *workers;
 	const struct layout *layout;
-	uint64_t inline_limit; /* content up to this size stays in memory */
-	uint64_t body_memory;  /* past this use in all, content over 16 KiB goes to files */
+	_Atomic uint64_t inline_limit; /* content up to this size stays in memory */
+	_Atomic uint64_t body_memory;  /* past this use in all, content over 16 KiB goes to files */
 };
 
 struct body_writer;
@@ -38,8 +38,5 @@ uint64_t body_writer_size(const struct body_writer *w);
 void body_writer_finish(struct body_writer *w, void (*done)(void *arg, int err, struct body *body), void *arg);
 /* Home's thread. Drops all, unlinks the file; no callback comes any more. NULL is fine. */
 void body_writer_abort(struct body_writer *w);
-
-/* Unlinks the body file `id` on a worker; a failure is logged and left to the next start. */
-void body_file_discard(struct body_files *files, uint64_t id);
 
 #endif

@@ -30,20 +30,17 @@ static int make_room(struct segments *s)
 	return 0;
 }
 
-int segments_reserve(struct segments *s)
+void segments_begin(struct segments *s, uint32_t oldest)
 {
-	pthread_mutex_lock(&s->lock);
-	int err = make_room(s);
-	pthread_mutex_unlock(&s->lock);
-	return err;
+	s->next = oldest;
 }
 
-int segments_add(struct segments *s, uint32_t number)
+int segments_reach(struct segments *s, uint32_t number)
 {
+	int err = 0;
 	pthread_mutex_lock(&s->lock);
-	int err = make_room(s);
-	if (err == 0)
-		s->items[s->count++] = (struct segment_use){.number = number};
+	while (s->next <= number && (err = make_room(s)) == 0)
+		s->items[s->count++] = (struct segment_use){.number = s->next++};
 	pthread_mutex_unlock(&s->lock);
 	return err;
 }
@@ -99,12 +96,24 @@ void segments_unpin(struct segments *s, uint32_t number)
 	pthread_mutex_unlock(&s->lock);
 }
 
-void segments_free(struct segments *s, uint32_t number)
+uint64_t segments_freed_bytes(struct segments *s)
+{
+	uint64_t bytes = 0;
+	pthread_mutex_lock(&s->lock);
+	for (size_t i = 0; i < s->count && s->items[i].freed; i++)
+		bytes += s->items[i].bytes;
+	pthread_mutex_unlock(&s->lock);
+	return bytes;
+}
+
+void segments_free(struct segments *s, uint32_t number, uint64_t bytes)
 {
 	pthread_mutex_lock(&s->lock);
 	struct segment_use *u = find(s, number);
-	if (u != NULL && u != &s->items[s->count - 1])
+	if (u != NULL && u != &s->items[s->count - 1]) {
 		u->freed = true;
+		u->bytes = bytes;
+	}
 	pthread_mutex_unlock(&s->lock);
 }
 

@@ -15,28 +15,33 @@ struct segment_use {
 	uint32_t number;
 	uint32_t pins;
 	bool freed;
+	uint64_t bytes; /* once freed: of its records */
 };
 
 struct segments {
 	pthread_mutex_t lock;
 	struct segment_use *items; /* oldest first; the last one is being written */
 	size_t count, cap;
+	uint32_t next;	     /* the first number that is not in the table yet */
 	uint32_t checkpoint; /* the segment where the newest durable checkpoint begins; 0: there is none */
 };
 
 void segments_init(struct segments *s);
 void segments_fini(struct segments *s);
-/* Makes room for one more, so that the next segments_add() cannot fail. 0 or -ENOMEM. */
-int segments_reserve(struct segments *s);
-/* Numbers only grow. 0 or -ENOMEM. */
-int segments_add(struct segments *s, uint32_t number);
+/* The journal begins with segment `oldest`. Once, before the next one. */
+void segments_begin(struct segments *s, uint32_t oldest);
+/* The journal has reached segment `number`; the table takes in all up to it. 0 or -ENOMEM: again at the next call. */
+int segments_reach(struct segments *s, uint32_t number);
 size_t segments_count(struct segments *s);
 /* The oldest one that was not freed; 0 if that is the one being written. */
 uint32_t segments_oldest(struct segments *s);
 /* Unknown numbers are ignored by all of these. */
 void segments_pin(struct segments *s, uint32_t number);
 void segments_unpin(struct segments *s, uint32_t number);
-void segments_free(struct segments *s, uint32_t number);
+/* `bytes` of records go with it. */
+void segments_free(struct segments *s, uint32_t number, uint64_t bytes);
+/* Bytes of records in segments that were freed and not released yet. */
+uint64_t segments_freed_bytes(struct segments *s);
 void segments_set_checkpoint(struct segments *s, uint32_t number);
 /* Does a freed segment wait for a newer checkpoint? */
 bool segments_wait_for_checkpoint(struct segments *s);

@@ -20,6 +20,7 @@
 #include "queue/spool/bodyfile.h"
 #include "queue/spool/commit.h"
 #include "queue/spool/content.h"
+#include "queue/spool/files.h"
 #include "queue/spool/history.h"
 #include "queue/spool/place.h"
 #include "queue/spool/replay.h"
@@ -32,7 +33,12 @@ struct store;
 /* Locks the spool (made if its parent exists), reads the checkpoint and the journal behind it, starts the threads. 0; or a
  * negative code with a line in `errors`: -EBUSY names the process that holds the lock. */
 int store_open(struct store **out, const struct conf *conf, const struct store_replay *replay, struct buf *errors);
-/* All mail threads have stopped: writes out and syncs what was posted, ends the threads, releases the lock. */
+/* The same with other calls on files, for tests. */
+int store_open_on(struct store **out, const struct conf *conf, const struct files *files,
+	const struct store_replay *replay, struct buf *errors);
+/* Takes over the settings of the block `storage` that may change while the daemon runs. Any thread. */
+void store_configure(struct store *s, const struct conf *conf);
+/* All mail threads have stopped and got their letters: writes out and syncs what was posted, ends the threads, releases the lock. */
 void store_close(struct store *s);
 
 /* Milliseconds below which no new ID may lie, and the ceiling for conf/id.h (durable). store_tick() moves it. */
