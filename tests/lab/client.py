@@ -6,14 +6,23 @@ import time
 
 
 class Client(smtplib.SMTP):
-    """smtplib from inside a host of the lab. `sent` is the time of the last 250 to a dot."""
+    """smtplib from inside a host of the lab."""
 
     def __init__(self, host, address, port=25, timeout=30):
-        self.inside, self.sent = host, None
+        self.inside = host
         super().__init__(address, port, local_hostname="client.example", timeout=timeout)
 
     def _get_socket(self, host, port, timeout):
         return self.inside.connect(host, port, timeout)
+
+    def data(self, message):
+        """As smtplib's, many times faster for large messages: lines must end with CRLF already."""
+        code, words = self.docmd("DATA")
+        if code != 354:
+            return code, words
+        self.send((b"." if message.startswith(b".") else b"") + message.replace(b"\r\n.", b"\r\n.."))
+        self.send(b".\r\n" if message.endswith(b"\r\n") else b"\r\n.\r\n")
+        return self.getreply()
 
 
 def content(subject="a message", size=0, seed=None, extra=""):

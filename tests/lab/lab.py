@@ -19,7 +19,7 @@ import traceback
 import net
 from client import send
 from relay import Relay, binary, release_binary
-from scripted import Script, Scripted
+from scripted import Scripted
 from servers import Nsd, Postfix
 
 RELAY4, RELAY6 = "198.51.100.64", "2001:db8:2::64"
