@@ -1,0 +1,73 @@
+/* queue/tool/commands.h: the one table of relayq's commands and options, and what they set; the help pages
+ * come from it. Protocol: pure. */
+#ifndef QUEUE_TOOL_COMMANDS_H
+#define QUEUE_TOOL_COMMANDS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+
+enum command_id {
+	COMMAND_LIST,
+	COMMAND_SHOW,
+	COMMAND_CAT,
+	COMMAND_SUMMARY,
+	COMMAND_RETRY,
+	COMMAND_HOLD,
+	COMMAND_RELEASE,
+	COMMAND_REMOVE,
+	COMMAND_TRACE,
+	COMMAND_STATUS,
+	COMMAND_VERIFY,
+	COMMAND_VERSION,
+	COMMAND_HELP,
+	COMMAND_COUNT
+};
+
+enum { ANY_NUMBER = -1 };
+
+struct command {
+	const char *name;
+	const char *usage;   /* arguments */
+	const char *summary; /* one line */
+	const char *details; /* further lines, each ended; "" */
+	unsigned options;    /* bits of command_option's rows, besides those for all */
+	int least, most;     /* arguments; ANY_NUMBER */
+};
+extern const struct command commands[COMMAND_COUNT];
+
+/* What a command line says. */
+struct options {
+	const struct command *command;
+	const char *socket; /* -c; NULL */
+	bool json;
+	/* list; NULL and 0: not given */
+	const char *sender, *rcpt, *site, *domain, *state, *after;
+	uint64_t older_ms, younger_ms, larger, limit;
+	const char *reason; /* list, hold, remove */
+	bool connect;	    /* trace */
+	bool read_only;	    /* verify */
+	char *const *args;  /* what follows, options taken out */
+	int arg_count;
+};
+
+enum option_kind { OPTION_FLAG, OPTION_TEXT, OPTION_TIME, OPTION_SIZE, OPTION_COUNT };
+struct command_option {
+	const char *name; /* with its dashes */
+	enum option_kind kind;
+	unsigned bit;	   /* 0: for all commands */
+	size_t at;	   /* in struct options */
+	const char *value; /* what stands for it in help; NULL for flags */
+	const char *help;
+};
+extern const struct command_option command_options[];
+extern const unsigned command_option_count;
+
+const struct command *command_find(const char *name);
+/* The name that was probably meant, or NULL. */
+const char *command_suggest(const char *name);
+/* A page on one command, or, with NULL, the list of all. */
+void command_help(FILE *out, const struct command *c);
+
+#endif
