@@ -189,8 +189,8 @@ static enum tool_exit hear(
 	struct tool *t, struct connection *c, bool (*each)(void *arg, const json_t *line), void *arg, json_t **end)
 {
 	for (;;) {
-		const char *text;
-		size_t n;
+		const char *text = NULL; /* gcc cannot see that -errno is not 0 */
+		size_t n = 0;
 		int err = next_line(c, &text, &n);
 		if (err == -ENODATA)
 			return tool_fail(
