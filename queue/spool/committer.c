@@ -162,7 +162,7 @@ static void refuse_without_space(struct committer *c)
 {
 	int err = atomic_load(&c->spare_err);
 	bool full = false;
-	if (err < 0) {
+	if (err == -ENOSPC || err == -EDQUOT) {
 		struct journal_status st;
 		journal_status(c->setup.journal, &st);
 		uint64_t wanted = (c->bytes < c->setup.batch_limit ? c->bytes : c->setup.batch_limit) + COMMIT_SLACK +

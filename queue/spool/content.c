@@ -64,21 +64,39 @@ static void unref(struct content_reader *r)
 
 /* ---- on the workers ---- */
 
+/* The record of a content. */
+static int open_record(struct segment *s, const struct layout *layout, struct place at, struct record *head)
+{
+	int err = segment_open(s, layout->files, layout->journal, at.segment, false);
+	if (err != 0)
+		return err == -ENOENT ? -EBADMSG : err;
+	err = segment_read(s, at.offset, head, NULL);
+	if (err == 0 && head->type != RECORD_MESSAGE && head->type != RECORD_MOVED)
+		err = -EBADMSG;
+	return err;
+}
+
+static int read_reference(
+	const struct segment *s, uint32_t offset, const struct record *head, struct record_reference *ref)
+{
+	uint8_t bytes[RECORD_REFERENCE];
+	if (head->body_len != sizeof bytes)
+		return -EBADMSG;
+	ssize_t n = files_read(s->files, s->fd, bytes, sizeof bytes, segment_body_at(offset, head));
+	if (n < 0)
+		return (int)n;
+	if (n != sizeof bytes || record_sum(record_seed(s->seed, offset), bytes, sizeof bytes) != head->body_sum)
+		return -EBADMSG;
+	return record_reference_decode(ref, bytes, sizeof bytes);
+}
+
 /* The body file that the record speaks of. */
 static int open_file(struct content_reader *r, const struct record *head)
 {
-	uint8_t bytes[RECORD_REFERENCE];
 	struct record_reference ref;
-	if (head->body_len != sizeof bytes)
-		return -EBADMSG;
-	const struct files *disk = r->layout->files;
-	ssize_t n = files_read(disk, r->segment.fd, bytes, sizeof bytes, segment_body_at(r->place.offset, head));
-	if (n < 0)
-		return (int)n;
-	uint64_t seed = record_seed(r->segment.seed, r->place.offset);
-	if (n != sizeof bytes || record_sum(seed, bytes, sizeof bytes) != head->body_sum ||
-		record_reference_decode(&ref, bytes, sizeof bytes) != 0)
-		return -EBADMSG;
+	int err = read_reference(&r->segment, r->place.offset, head, &ref);
+	if (err != 0)
+		return err;
 	r->body_file = layout_body_open(r->layout, ref.file, O_RDONLY);
 	if (r->body_file < 0)
 		return r->body_file == -ENOENT ? -EBADMSG : r->body_file;
@@ -100,14 +118,9 @@ static int open_content(struct content_reader *r)
 	r->hash = XXH3_createState();
 	if (r->hash == NULL)
 		return -ENOMEM;
-	int err = segment_open(&r->segment, r->layout->files, r->layout->journal, r->place.segment, false);
-	if (err != 0)
-		return err == -ENOENT ? -EBADMSG : err;
-	err = segment_read(&r->segment, r->place.offset, &head, NULL);
+	int err = open_record(&r->segment, r->layout, r->place, &head);
 	if (err != 0)
 		return err;
-	if (head.type != RECORD_MESSAGE && head.type != RECORD_MOVED)
-		return -EBADMSG;
 	if (head.flags & RECORD_IN_FILE)
 		return open_file(r, &head);
 	if (head.body_len > CONTENT_PIECE) {
@@ -266,4 +279,73 @@ void content_reader_close(struct content_reader *r)
 	atomic_fetch_add_explicit(&r->refs, 1, memory_order_relaxed);
 	workers_submit(r->workers, &r->chain, &r->close);
 	unref(r);
+}
+
+/* ---- as a body ---- */
+
+static int read_inline(const struct segment *s, uint32_t offset, const struct record *head, struct body *body)
+{
+	XXH3_state_t *hash = XXH3_createState();
+	uint8_t *part = malloc(CONTENT_PIECE);
+	int err = hash != NULL && part != NULL ? 0 : -ENOMEM;
+	uint64_t at = segment_body_at(offset, head);
+	if (err == 0)
+		XXH3_64bits_reset_withSeed(hash, record_seed(s->seed, offset));
+	for (uint32_t left = head->body_len; err == 0 && left > 0;) {
+		uint32_t want = left < CONTENT_PIECE ? left : CONTENT_PIECE;
+		ssize_t n = files_read(s->files, s->fd, part, want, at);
+		if (n != (ssize_t)want) {
+			err = n < 0 ? (int)n : -EBADMSG;
+			break;
+		}
+		XXH3_64bits_update(hash, part, want);
+		err = body_append(body, part, want);
+		at += want;
+		left -= want;
+	}
+	if (err == 0 && XXH3_64bits_digest(hash) != head->body_sum)
+		err = -EBADMSG;
+	free(part);
+	XXH3_freeState(hash);
+	return err;
+}
+
+static void run_body(struct job *job)
+{
+	struct content_body *c = (struct content_body *)(void *)((char *)job - offsetof(struct content_body, job));
+	struct segment s = {.files = c->layout->files, .fd = -1};
+	struct record head;
+	struct record_reference ref;
+	struct body *body = body_new();
+	int err = body != NULL ? open_record(&s, c->layout, c->content, &head) : -ENOMEM;
+	if (err == 0 && (head.flags & RECORD_IN_FILE)) {
+		err = read_reference(&s, c->content.offset, &head, &ref);
+		if (err == 0) {
+			body->file = ref.file;
+			body->size = ref.size;
+			body->checksum = ref.checksum;
+		}
+	} else if (err == 0) {
+		err = read_inline(&s, c->content.offset, &head, body);
+	}
+	segment_close(&s);
+	if (err != 0)
+		body_unref(body);
+	c->body = err == 0 ? body : NULL;
+	c->status = err;
+}
+
+static void on_body(struct letter *letter)
+{
+	struct content_body *c = LETTER_OF(letter, struct content_body, job.letter);
+	c->done(c);
+}
+
+void content_body_read(struct workers *workers, const struct layout *layout, struct content_body *c)
+{
+	c->layout = layout;
+	c->job.run = run_body;
+	c->job.home = c->home;
+	c->job.done = on_body;
+	workers_submit(workers, NULL, &c->job);
 }

@@ -8,6 +8,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "conf/body.h"
 #include "conf/mailbox.h"
 #include "queue/spool/layout.h"
 #include "queue/spool/place.h"
@@ -27,5 +28,19 @@ int content_reader_piece(struct content_reader *r, const uint8_t **p, size_t *n)
 void content_reader_next(struct content_reader *r);
 /* Home's thread, any state, also from within `ready`, which does not come afterwards. NULL is fine. */
 void content_reader_close(struct content_reader *r);
+
+/* The content of a MESSAGE or MOVED record as a body, for another record: in memory, every checksum right, if it stands
+ * in the journal; its reference alone, nothing read, if it stands in a body file. */
+struct content_body {
+	struct mailbox *home;
+	void (*done)(struct content_body *c); /* at home */
+	void *arg;
+	struct place content; /* in; pinned by the caller until `done` */
+	int status;	      /* 0; -EBADMSG: damaged; else negative */
+	struct body *body;    /* one reference, the caller's; NULL if status is not 0 */
+	struct job job;	      /* private, like the next */
+	const struct layout *layout;
+};
+void content_body_read(struct workers *workers, const struct layout *layout, struct content_body *c);
 
 #endif

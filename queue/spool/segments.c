@@ -45,14 +45,6 @@ int segments_reach(struct segments *s, uint32_t number)
 	return err;
 }
 
-size_t segments_count(struct segments *s)
-{
-	pthread_mutex_lock(&s->lock);
-	size_t count = s->count;
-	pthread_mutex_unlock(&s->lock);
-	return count;
-}
-
 uint32_t segments_oldest(struct segments *s)
 {
 	uint32_t number = 0;

@@ -32,7 +32,6 @@ void segments_fini(struct segments *s);
 void segments_begin(struct segments *s, uint32_t oldest);
 /* The journal has reached segment `number`; the table takes in all up to it. 0 or -ENOMEM: again at the next call. */
 int segments_reach(struct segments *s, uint32_t number);
-size_t segments_count(struct segments *s);
 /* The oldest one that was not freed; 0 if that is the one being written. */
 uint32_t segments_oldest(struct segments *s);
 /* Unknown numbers are ignored by all of these. */

@@ -42,6 +42,7 @@ struct store {
 	pthread_mutex_t releasing; /* segments go to the journal oldest first */
 	struct job prepare;
 	atomic_bool preparing;
+	atomic_int prepare_err; /* of the last one */
 
 	struct job measure;
 	atomic_bool measuring;
@@ -62,8 +63,11 @@ static void run_prepare(struct job *job)
 {
 	struct store *s = STORE_OF(job, prepare);
 	int err = journal_prepare(s->journal);
-	if (err != 0)
+	int before = atomic_exchange(&s->prepare_err, err);
+	if (err != 0 && err != before)
 		LOG_ERR("segment-not-made", LF_STR("error", strerror(-err)));
+	else if (err == 0 && before != 0)
+		LOG_WARN("segment-made-again", LF_STR("before", strerror(-before)));
 	committer_note_spares(s->committer, err);
 }
 
@@ -73,11 +77,11 @@ static void on_prepared(struct job *job)
 {
 	struct store *s = STORE_OF(job, prepare);
 	atomic_store(&s->preparing, false);
-	if (!committer_full(s->committer))
+	if (atomic_load(&s->prepare_err) == 0)
 		prepare(s);
 }
 
-/* Any thread. A failure is tried again by store_tick(). */
+/* Any thread. */
 static void prepare(struct store *s)
 {
 	if (!journal_wants_prepare(s->journal) || atomic_exchange(&s->preparing, true))
@@ -91,8 +95,8 @@ static void prepare(struct store *s)
 static void on_wrote(void *arg)
 {
 	struct store *s = arg;
-	COUNT_SET(journal_segments, segments_count(&s->segments));
-	prepare(s);
+	if (atomic_load(&s->prepare_err) == 0) /* else once a second */
+		prepare(s);
 }
 
 /* ---- space ---- */
@@ -329,6 +333,11 @@ struct content_reader *content_reader_open(
 	struct store *s, struct place content, struct mailbox *home, void (*ready)(void *arg), void *arg)
 {
 	return content_reader_start(s->workers, &s->layout, content, home, ready, arg);
+}
+
+void store_read_body(struct store *s, struct content_body *c)
+{
+	content_body_read(s->workers, &s->layout, c);
 }
 
 void store_read_history(struct store *s, struct store_history *h)

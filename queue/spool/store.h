@@ -84,6 +84,9 @@ void store_unpin(struct store *s, struct place content);
 struct content_reader *content_reader_open(
 	struct store *s, struct place content, struct mailbox *home, void (*ready)(void *arg), void *arg);
 
+/* The content of c->content's record as a body, to be moved: see struct content_body in queue/spool/content.h. */
+void store_read_body(struct store *s, struct content_body *c);
+
 /* What a message's records say: walks back from h->newest, see queue/spool/history.h. */
 void store_read_history(struct store *s, struct store_history *h);
 

@@ -197,6 +197,50 @@ static void test_comes_back_bit_exact(void **state)
 	assert_int_equal(spooldir_bodies(&b->spool), 3);
 }
 
+static void on_body(struct content_body *c)
+{
+	(*(unsigned *)c->arg)++;
+}
+
+/* As a body: 0 and its bytes in memory, or its reference. */
+static int read_body(struct bench *b, struct place at, struct body **body)
+{
+	unsigned done = 0;
+	struct content_body c = {.home = &b->home.box, .done = on_body, .arg = &done, .content = at};
+	content_body_read(b->files.workers, &b->layout, &c);
+	while (done == 0)
+		post_wait(&b->home);
+	*body = c.body;
+	return c.status;
+}
+
+static void test_as_a_body(void **state)
+{
+	struct bench *b = *state;
+	static const uint64_t sizes[] = {0, 1, 65537, INLINE, INLINE + 1};
+	struct body *body;
+	for (size_t i = 0; i < sizeof sizes / sizeof sizes[0]; i++) {
+		struct place at = store(b, 100 + i, sizes[i]);
+		assert_int_equal(read_body(b, at, &body), 0);
+		assert_int_equal(body->size, sizes[i]);
+		assert_int_equal(body->file, sizes[i] > INLINE ? 100 + i : 0);
+		uint64_t seen = 0;
+		for (const struct body_chunk *c = body->first; c != NULL; c = c->next)
+			for (uint32_t k = 0; k < c->len; k++)
+				b->wrong += c->data[k] != pattern(seen++);
+		assert_int_equal(seen, sizes[i] > INLINE ? 0 : sizes[i]);
+		body_unref(body);
+	}
+	assert_int_equal(b->wrong, 0);
+	struct place at = store(b, 200, 100000);
+	char name[64];
+	snprintf(name, sizeof name, "journal/%010u.seg", at.segment);
+	spooldir_damage(&b->spool, name, (long)at.offset + 64 + 4 + 99999);
+	assert_int_equal(read_body(b, at, &body), -EBADMSG);
+	assert_null(body);
+	assert_int_equal(read_body(b, (struct place){9999, 64}, &body), -EBADMSG);
+}
+
 /* A bit of the body's record is turned: not one byte is handed out. */
 static void test_damaged_inline_content_gives_nothing(void **state)
 {
@@ -283,6 +327,7 @@ int main(void)
 #define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 	const struct CMUnitTest tests[] = {
 		T(test_comes_back_bit_exact),
+		T(test_as_a_body),
 		T(test_damaged_inline_content_gives_nothing),
 		T(test_damaged_body_file_never_ends_well),
 		T(test_places_that_hold_no_content),

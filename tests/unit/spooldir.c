@@ -116,6 +116,14 @@ static struct {
 	int error;
 	unsigned after, times, seen;
 } faults[FAULT_CALLS];
+static const char *only_on;
+
+void faults_on(const char *thread)
+{
+	pthread_mutex_lock(&lock);
+	only_on = thread;
+	pthread_mutex_unlock(&lock);
+}
 
 void faults_set(enum fault_call call, int error, unsigned after, unsigned times)
 {
@@ -129,6 +137,7 @@ void faults_set(enum fault_call call, int error, unsigned after, unsigned times)
 
 void faults_clear(void)
 {
+	faults_on(NULL);
 	for (unsigned i = 0; i < FAULT_CALLS; i++)
 		faults_set(i, 0, 0, 0);
 }
@@ -145,8 +154,10 @@ unsigned faults_seen(enum fault_call call)
 static int hit(enum fault_call call)
 {
 	int error = 0;
+	char name[16];
+	pthread_getname_np(pthread_self(), name, sizeof name);
 	pthread_mutex_lock(&lock);
-	if (faults[call].times > 0) {
+	if (faults[call].times > 0 && (only_on == NULL || strcmp(only_on, name) == 0)) {
 		if (faults[call].after > 0) {
 			faults[call].after--;
 		} else {

@@ -28,6 +28,8 @@ enum fault_call { FAULT_WRITE, FAULT_DATASYNC, FAULT_SYNC, FAULT_OPEN, FAULT_CAL
 /* The system's calls; any of them fails with `error` from the `after`th call on, `times` times. Any thread. */
 extern const struct files faulty_files;
 void faults_set(enum fault_call call, int error, unsigned after, unsigned times);
+/* Only calls from threads of this name fail ("commit", "disk"); NULL: from all. */
+void faults_on(const char *thread);
 void faults_clear(void);
 /* Calls of this kind that failed since they were set. */
 unsigned faults_seen(enum fault_call call);
