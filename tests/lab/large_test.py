@@ -68,3 +68,29 @@ def test_mixed_sizes_around_the_inline_limit(lab):
         arrived = site.server6.wait_message(rcpt, 20)
         assert arrived.sha256 == body_sha256(message), rcpt
     wait_until(lambda: not relay.queued(), 5, "an empty queue")
+
+
+def test_idle_sessions_cost_little(lab):
+    """An idle plain session: at most 4 KiB of the daemon's memory (wide here: 6)."""
+    count = 2000
+    relay = lab.relay(f"limits {{ sessions_per_client = {count + 10} }}\n", program=release_binary())
+    sockets = []
+
+    def idle(number):
+        for _ in range(number):
+            s = lab.client.connect(RELAY4)
+            sockets.append(s)
+            assert s.recv(300).startswith(b"220")
+            s.sendall(b"EHLO client.example\r\n")
+            while b"\r\n250 " not in b"\r\n" + s.recv(2000):
+                pass
+    try:
+        idle(100)  # what the first ones cost belongs to none of them
+        before = relay.memory()
+        idle(count - 100)
+        each = (relay.memory() - before) / (count - 100)
+        lab.fact(f"an idle session costs {each:.0f} bytes")
+        assert each < 6144, f"{each:.0f} bytes"
+    finally:
+        for s in sockets:
+            s.close()
