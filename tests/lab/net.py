@@ -10,6 +10,7 @@ import json
 import os
 import re
 import shutil
+import signal
 import socket
 import subprocess
 import threading
@@ -52,12 +53,22 @@ def why_not():
     return None
 
 
+def remove(namespace):
+    """Ends what still runs in a namespace of ours and removes it."""
+    for pid in run("ip", "netns", "pids", namespace, check=False).split():
+        try:
+            os.kill(int(pid), signal.SIGKILL)
+        except OSError:
+            pass
+    run("ip", "netns", "del", namespace, check=False)
+
+
 def remove_leftovers():
     """Removes the namespaces of runs that are dead."""
     for line in run("ip", "netns", "list", check=False).splitlines():
         found = re.match(r"(r64-(\d+)-\S+)", line)
         if found and not os.path.exists(f"/proc/{found[2]}"):
-            run("ip", "netns", "del", found[1], check=False)
+            remove(found[1])
 
 
 class Inside:
@@ -202,7 +213,7 @@ class Network:
             self.hosts = []
             for name in names:
                 if os.path.exists(f"/run/netns/{name}"):
-                    run("ip", "netns", "del", name, check=False)
+                    remove(name)
 
     def __enter__(self):
         return self
