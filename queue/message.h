@@ -16,7 +16,7 @@
 
 struct domain;
 struct message;
-struct record;
+struct entry;
 struct site;
 struct tries;
 
@@ -69,7 +69,7 @@ struct message {
 	struct place content, newest;
 	struct body *body; /* a reference while it is in memory */
 	TAILQ_ENTRY(message) with_body;
-	struct record *records; /* on their way to the disk, the oldest is posted; see queue/settle.h */
+	struct entry *entries; /* on their way to the disk, the oldest is posted; see queue/entry.h */
 	const char *sender;
 	const char *client;
 	const char *helo;

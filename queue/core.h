@@ -1,0 +1,175 @@
+/* queue/core.h: all that the queue thread owns, in one place. State: types, and the few functions that all its parts
+ * share.
+ *
+ * Who calls whom (each only downwards; what comes up from below comes as a callback):
+ *   queue.c     plumbing: the thread, its timers, start and stop     inspect.c, trace.c   what operators ask
+ *   schedule.c  what is due: deliveries, probes of sites, look-ups
+ *   route.c     domain → MX → site                                   reclaim.c   journal segments, checkpoints
+ *   dispatch.c  sites: dials, connections, transactions
+ *   settle.c    what an attempt came to: outcome, deferral, bounce   bouncer.c
+ *   index.c     messages in and out, holds, removals
+ *
+ * Times named `now`, `at`, `until`, `since` are steady milliseconds: monotonic, but begun at the wall clock's time of
+ * the start. core_wall() turns them into wall time; a step of the wall clock is added there, so due times move with it.
+ */
+#ifndef QUEUE_CORE_H
+#define QUEUE_CORE_H
+
+#include <uthash.h>
+
+#include "conf/conf.h"
+#include "conf/id.h"
+#include "conf/ioloop.h"
+#include "dns/mx.h"
+#include "queue/ages.h"
+#include "queue/deliver/dialer.h"
+#include "queue/due.h"
+#include "queue/idmap.h"
+#include "queue/intern.h"
+#include "queue/memory.h"
+#include "queue/message.h"
+
+enum due_kind { DUE_DELIVERY, DUE_SITE, DUE_SWEEP, DUE_DOMAIN };
+
+/* What an attempt under way has done so far. */
+struct tries {
+	struct attempt *attempt;
+	uint64_t began;
+	unsigned sessions;  /* that got as far as MAIL */
+	unsigned unstarted; /* connections that closed under it before MAIL */
+	unsigned tried_count;
+	struct endpoint tried[8];
+	enum family other; /* the family that the next path should have; FAMILY_NONE */
+	uint32_t race_ms, transfer_ms;
+	unsigned delivered_noted;  /* recipients whose delivery is on its way to the disk already */
+	bool greylisted;	   /* some answer looked like greylisting */
+	struct endpoint first_4yz; /* the path that answered so first; FAMILY_NONE */
+};
+
+/* A recipient's domain while mail for it is here. */
+struct domain {
+	UT_hash_handle hh;
+	struct queue *queue;
+	const struct conf_route *route; /* of `conf`; NULL: by MX */
+	struct conf *conf;
+	struct mx *mx;	   /* NULL: never asked */
+	struct site *site; /* once routed; NULL after the answer ran out */
+	struct delivery_list waiting;
+	struct due due;	     /* resolution delay */
+	uint64_t asked;	     /* when */
+	unsigned deliveries; /* that point here */
+	bool looking;
+	char name[];
+};
+
+/* One connection, idle or at work. */
+struct link {
+	TAILQ_ENTRY(link) next;
+	struct connection *connection;
+	struct site *site;
+	struct job *job;	/* NULL: idle */
+	struct path_try *paths; /* what the race tried; goes to the first message's attempt */
+	unsigned path_count;
+	int used;
+	uint32_t race_ms;
+	unsigned sent;
+	bool closing; /* takes no more work; `closed` will come */
+	void (*closed)(struct queue *q, struct site *s);
+};
+TAILQ_HEAD(link_list, link);
+
+/* A transaction of one delivery over one link. */
+struct job {
+	struct transaction transaction;
+	struct delivery *delivery;
+	struct link *link;
+	struct place pinned; /* segment 0: nothing */
+	struct transaction_rcpt rcpts[];
+};
+
+/* A dial under way. */
+struct dialling {
+	TAILQ_ENTRY(dialling) next;
+	struct dial *dial;
+	struct site *site;
+	struct delivery *picky; /* NULL: for whoever is first in the site's list */
+};
+TAILQ_HEAD(dialling_list, dialling);
+
+enum { SITE_KEY = 4096 };
+
+/* All domains behind the same hosts. */
+struct site {
+	UT_hash_handle hh;
+	struct queue *queue;
+	char *key;		/* "25 10 mx1.example,mx2.example 20 mx3.example" */
+	struct lane lane;	/* lane.site is its name */
+	TAILQ_ENTRY(site) use;	/* all sites, the longest unused first */
+	TAILQ_ENTRY(site) turn; /* sites that wait for the limit of all connections */
+	bool in_turn;
+	bool known; /* some path of it worked last time */
+	bool slow;  /* every path was given up by patience last time */
+	bool resting;
+	struct delivery_list ready;
+	unsigned ready_count;
+	struct link_list idle, busy;
+	unsigned links;
+	struct dialling_list dials;
+	unsigned dial_count;
+	unsigned window; /* connections that it may have now, in 1/16 */
+	struct candidate *candidates;
+	unsigned candidate_count;
+	enum family prefer; /* goes first until `prefer_until`: the other one failed here */
+	uint64_t prefer_until, prefer_span;
+	unsigned failures;     /* dials in a row that found no path */
+	struct due due;	       /* resting: the next probe */
+	bool probe_due;	       /* resting, and it is time for a probe */
+	struct due sweep_due;  /* the next slice of a sweep */
+	struct attempt *fault; /* what the last failed dial tried */
+	const char *reason;    /* interned; NULL */
+	unsigned sweep; /* waiting deliveries still to be looked at: too old, or their domain moved to another site */
+	unsigned deliveries; /* that point here */
+	struct ages ages;
+};
+TAILQ_HEAD(site_list, site);
+
+struct queue {
+	/* from outside, set by queue.c (tests: by the test) */
+	uint64_t (*clock)(void); /* monotonic milliseconds */
+	uint64_t base;		 /* steady = clock() + base */
+	int64_t shift;		 /* wall = steady + shift */
+	struct conf *conf;
+	struct store *store;
+	struct resolver *resolver;
+	struct mailbox *mailbox; /* the queue thread's */
+	struct ioloop *loops;
+	unsigned loop_count, next_loop;
+	struct id_giver ids;
+	uint32_t (*chance)(void); /* random bits */
+	struct mx_self self;
+	uint64_t started;	  /* steady */
+	uint64_t no_expiry_until; /* steady: nothing is given up before */
+	bool draining;
+
+	struct idmap messages;
+	struct message_list with_body; /* oldest first */
+	struct due_heap due;
+	struct intern reasons;
+	struct memory *memory;
+	struct domain *domains;
+	struct site *sites;
+	struct site_list sites_by_use, sites_in_turn;
+	struct ages ages;
+	uint64_t recipients, held, damaged, live_bytes;
+	unsigned links, dials, resting;
+	unsigned site_count;
+
+	/* upwards: a message has come into the index and wants its deliveries scheduled */
+	void (*schedule)(struct queue *q, struct message *m);
+};
+
+uint64_t core_now(const struct queue *q);
+uint64_t core_wall(const struct queue *q, uint64_t steady);
+uint64_t core_steady(const struct queue *q, uint64_t wall);
+
+#endif

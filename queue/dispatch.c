@@ -1,0 +1,589 @@
+/* queue/dispatch.c: state. */
+#include "queue/dispatch.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "conf/clock.h"
+#include "conf/counter.h"
+#include "queue/index.h"
+#include "queue/link.h"
+#include "queue/retry.h"
+#include "queue/settle.h"
+#include "queue/site.h"
+
+enum { WINDOW_ONE = 16, SWEEP_SLICE = 200 };
+
+static void start_dial(struct queue *q, struct site *s, struct delivery *picky);
+
+/* ---- who may start ---- */
+
+/* Room for one more connection of this site, by its own limits. */
+static bool site_has_room(const struct queue *q, const struct site *s)
+{
+	unsigned taken = s->links + s->dial_count;
+	if (taken >= q->conf->limits.site_connections) {
+		COUNT(limit_site_connections);
+		return false;
+	}
+	if (!s->known && s->dial_count > 0)
+		return false; /* one race at a time until a path is known */
+	return taken == 0 || taken < s->window / WINDOW_ONE;
+}
+
+/* Room by the limits of all; a site that has nothing yet draws on a reserve. A site that finds none waits for its turn.
+ */
+static bool all_have_room(struct queue *q, struct site *s)
+{
+	uint64_t most = q->conf->limits.connections;
+	uint64_t taken = q->links + q->dials;
+	bool nothing_yet = s->links + s->dial_count == 0;
+	if (nothing_yet ? taken < most + most / 4 + 1 : taken < most && q->dials < most / 2 + 1)
+		return true;
+	COUNT(limit_connections);
+	if (!s->in_turn) {
+		s->in_turn = true;
+		TAILQ_INSERT_TAIL(&q->sites_in_turn, s, turn);
+	}
+	return false;
+}
+
+static bool may_begin(const struct queue *q)
+{
+	return !q->draining && store_room(q->store, 0) != STORE_BROKEN;
+}
+
+/* ---- transactions ---- */
+
+static bool was_tried(const struct delivery *d, const struct endpoint *to)
+{
+	for (unsigned i = 0; d->tries != NULL && i < d->tries->tried_count; i++)
+		if (endpoint_equal(&d->tries->tried[i], to))
+			return true;
+	return false;
+}
+
+static bool other_path_left(const struct queue *q, const struct site *s, const struct delivery *d)
+{
+	if (d->tries->sessions >= q->conf->race.sessions_per_attempt)
+		return false;
+	for (unsigned i = 0; i < s->candidate_count; i++)
+		if (!was_tried(d, &s->candidates[i].to))
+			return true;
+	return false;
+}
+
+static void on_transaction(struct transaction *t);
+
+/* The attempt's first use of a connection carries what the race tried; a connection in use already is one path without
+ * a race. */
+static void note_paths(struct queue *q, struct link *l, struct delivery *d)
+{
+	const struct connection_info *info = connection_info(l->connection);
+	struct tries *t = d->tries;
+	if (l->paths != NULL) {
+		settle_paths(q, d, l->paths, l->path_count, l->used);
+		t->race_ms += l->race_ms;
+		free(l->paths);
+		l->paths = NULL;
+	} else {
+		struct path_try p = {.to = info->to, .preference = info->preference, .fault = FAULT_NONE};
+		snprintf(p.host, sizeof p.host, "%s", info->host);
+		settle_paths(q, d, &p, 1, 0);
+		COUNT(connections_reused);
+	}
+	if (t->tried_count < sizeof t->tried / sizeof t->tried[0])
+		t->tried[t->tried_count++] = info->to;
+}
+
+static void send_job(struct queue *q, struct link *l, struct delivery *d)
+{
+	struct message *m = d->message;
+	struct job *j = settle_begin(q, d) == 0 ? calloc(1, sizeof *j + d->count * sizeof *j->rcpts) : NULL;
+	if (j == NULL) {
+		struct reply r;
+		reply_set(&r, 451, "4.3.0", "not enough memory here");
+		settle_all(q, d, &r);
+		return;
+	}
+	note_paths(q, l, d);
+	struct transaction *t = &j->transaction;
+	for (unsigned i = d->first; i < d->first + d->count; i++)
+		if (m->rcpts[i].status == RCPT_QUEUED && !settle_answered(d, m->rcpts[i].index))
+			j->rcpts[t->rcpt_count++] =
+				(struct transaction_rcpt){.address = m->rcpts[i].address, .index = m->rcpts[i].index};
+	t->rcpts = j->rcpts;
+	t->id = m->id;
+	t->sender = m->sender;
+	t->size = m->size;
+	t->flags = m->flags;
+	t->done = on_transaction;
+	t->arg = j;
+	j->delivery = d;
+	j->link = l;
+	if (m->body != NULL) {
+		t->body = body_ref(m->body);
+	} else {
+		t->content = j->pinned = m->content;
+		store_pin(q->store, j->pinned);
+		COUNT(bodies_read);
+	}
+	d->state = DELIVERY_ACTIVE;
+	link_take(l, j);
+	connection_send(l->connection, t, !other_path_left(q, l->site, d));
+}
+
+/* Rows for what the peer answered; true if somebody is left without a final answer. */
+static bool take_answers(struct queue *q, struct job *j)
+{
+	struct delivery *d = j->delivery;
+	struct tries *tries = d->tries;
+	bool left = false;
+	for (unsigned i = 0; i < j->transaction.rcpt_count; i++) {
+		const struct transaction_rcpt *r = &j->transaction.rcpts[i];
+		unsigned class = r->answered ? reply_class(&r->reply) : 0;
+		enum rcpt_status status = class == 2 ? RCPT_DELIVERED : class == 5 ? RCPT_FAILED : RCPT_QUEUED;
+		left |= status == RCPT_QUEUED;
+		settle_rcpt(q, d, r->index, status, r->answered ? &r->reply : &j->transaction.last);
+		if (class == 4 && tries->first_4yz.ip.family == FAMILY_NONE) {
+			tries->first_4yz = connection_info(j->link->connection)->to;
+			tries->greylisted = reply_is_greylisting(&r->reply);
+		}
+	}
+	return left;
+}
+
+/* The content cannot be read: nothing is delivered in part, nothing is dropped. */
+static void on_unreadable(struct queue *q, struct delivery *d, const struct transaction *t)
+{
+	struct message *m = d->message;
+	struct reply r;
+	reply_set(&r, 451, "4.3.0", "the content could not be read here: %s", strerror(-t->error));
+	LOG_ERR("unreadable", LF_ID("id", m->id), LF_STR("error", strerror(-t->error)));
+	if (t->error == -EBADMSG || t->error == -ENOENT)
+		index_hold(q, m, ENVELOPE_DAMAGED, r.text, false);
+	settle_end(q, d, &r, 0);
+}
+
+static void count_success(struct site *s)
+{
+	s->window += s->window < 256 ? 256 / s->window : 1;
+}
+
+/* Where a delivery goes on whose transaction did not settle all its recipients. */
+static void after_transaction(struct queue *q, struct site *s, struct delivery *d, struct job *j)
+{
+	const struct transaction *t = &j->transaction;
+	const struct endpoint to = connection_info(j->link->connection)->to;
+	if (t->end == TRANSACTION_LOCAL) {
+		on_unreadable(q, d, t);
+		return;
+	}
+	bool left = take_answers(q, j);
+	if (t->end == TRANSACTION_ANSWERED)
+		count_success(s);
+	else
+		memory_note_fault(q->memory, &to, t->fault, core_now(q));
+	if (t->fault == FAULT_LOAD)
+		s->window = s->window / 2 > WINDOW_ONE ? s->window / 2 : WINDOW_ONE;
+	if (left && t->end != TRANSACTION_UNKNOWN && !d->message->removing && may_begin(q) &&
+		other_path_left(q, s, d)) {
+		settle_interim(q, d);
+		d->tries->other = t->end == TRANSACTION_LOST	? FAMILY_NONE
+				  : to.ip.family == FAMILY_IPV6 ? FAMILY_IPV4
+								: FAMILY_IPV6;
+		start_dial(q, s, d);
+		return;
+	}
+	settle_end(q, d, &t->last, 0);
+}
+
+/* The connection closed before MAIL: no attempt at all, unless it happens again and again. */
+static void after_unstarted(struct queue *q, struct site *s, struct delivery *d)
+{
+	if (++d->tries->unstarted >= 3 || d->message->removing || (d->message->flags & ENVELOPE_HELD) || q->draining) {
+		struct reply r;
+		reply_set(&r, 451, "4.4.2", "%s",
+			q->draining ? "this relay is stopping"
+				    : "the site closes its connections before mail can be sent");
+		settle_end(q, d, &r, q->draining ? core_now(q) : 0);
+		return;
+	}
+	d->tries->tried_count = 0;
+	d->state = DELIVERY_READY;
+	TAILQ_INSERT_HEAD(&s->ready, d, link);
+	s->ready_count++;
+}
+
+static void on_transaction(struct transaction *t)
+{
+	struct job *j = t->arg;
+	struct link *l = j->link;
+	struct site *s = l->site;
+	struct queue *q = s->queue;
+	struct delivery *d = j->delivery;
+	if (j->pinned.segment != 0)
+		store_unpin(q->store, j->pinned);
+	body_unref(t->body);
+	d->tries->transfer_ms += t->transfer_ms;
+	if (t->end == TRANSACTION_UNSTARTED) {
+		after_unstarted(q, s, d);
+	} else {
+		d->tries->sessions++;
+		after_transaction(q, s, d, j);
+	}
+	link_put_back(l, t->reusable);
+	free(j);
+	dispatch_pump(q, s);
+}
+
+/* ---- dials ---- */
+
+static void on_link_closed(struct queue *q, struct site *s)
+{
+	dispatch_pump(q, s);
+	dispatch_turns(q);
+}
+
+/* A family failed here while the other was greeted: the other goes first for a while, longer each time. */
+static void learn_family(struct queue *q, struct site *s, const struct dial *dial)
+{
+	enum { SPAN_FIRST = 300000, SPAN_MAX = 3600000 };
+	const struct path_try *winner = &dial->paths[dial->used];
+	uint64_t now = core_now(q);
+	bool other_failed = false, same_as_other = false;
+	for (unsigned i = 0; i < dial->path_count; i++) {
+		const struct path_try *p = &dial->paths[i];
+		if (p->to.ip.family == winner->to.ip.family)
+			continue;
+		other_failed |= fault_is_path(p->fault) ||
+				(p->fault == FAULT_SUPERSEDED && p->connect_ms == UINT32_MAX && p->total_ms >= 100);
+		same_as_other |= p->fault == FAULT_NONE;
+	}
+	if (other_failed && !same_as_other) {
+		s->prefer_span = s->prefer_span ? s->prefer_span * 2 : SPAN_FIRST;
+		if (s->prefer_span > SPAN_MAX)
+			s->prefer_span = SPAN_MAX;
+		s->prefer = winner->to.ip.family;
+		s->prefer_until = now + s->prefer_span;
+	} else if (s->prefer != FAMILY_NONE && winner->to.ip.family != s->prefer) {
+		s->prefer = FAMILY_NONE;
+		s->prefer_span = 0;
+	}
+}
+
+static void end_rest(struct queue *q, struct site *s)
+{
+	s->failures = 0;
+	s->probe_due = false;
+	attempt_free(s->fault);
+	s->fault = NULL;
+	intern_drop(&q->reasons, s->reason);
+	s->reason = NULL;
+	if (!s->resting)
+		return;
+	s->resting = false;
+	q->resting--;
+	due_clear(&q->due, &s->due);
+	s->window = 2 * WINDOW_ONE;
+	LOG_INFO("site-back", LF_STR("site", s->lane.site), LF_NUM("waiting", s->ready_count));
+}
+
+static void dial_won(struct queue *q, struct site *s, struct dial *dial, struct delivery *picky)
+{
+	learn_family(q, s, dial);
+	struct link *l = link_new(q, s, dial, on_link_closed);
+	s->known = true;
+	s->slow = false;
+	end_rest(q, s);
+	COUNT(connections_made);
+	if (l == NULL) {
+		LOG_ERR("no-memory", LF_STR("site", s->lane.site), LF_STR("what", "a connection was given up"));
+		connection_on_closed(dial->connection, connection_release);
+		connection_quit(dial->connection);
+	} else if (picky != NULL) {
+		send_job(q, l, picky);
+	}
+}
+
+/* The reply that tells most of why no path worked: a peer's own words before the system's. */
+static void fault_reply(const struct dial *dial, struct reply *out)
+{
+	const struct path_try *best = NULL;
+	for (unsigned i = 0; i < dial->path_count; i++) {
+		const struct path_try *p = &dial->paths[i];
+		if (p->fault != FAULT_SUPERSEDED && (best == NULL || (p->reply.code != 0 && best->reply.code == 0)))
+			best = p;
+	}
+	char to[ENDPOINT_TEXT];
+	if (best == NULL)
+		reply_set(out, 451, "4.4.1", "no path could be tried");
+	else if (best->reply.code != 0)
+		reply_set(out, 451, "4.4.1", "%s[%s]: %s (%u %s)", best->host, endpoint_format(&best->to, to),
+			fault_text(best->fault), (unsigned)best->reply.code, best->reply.text);
+	else
+		reply_set(out, 451, "4.4.1", "%s[%s]: %s", best->host, endpoint_format(&best->to, to),
+			fault_text(best->fault));
+}
+
+static void log_waiting(const struct site *s, struct delivery *d)
+{
+	if (d->told)
+		return;
+	d->told = true;
+	LOG_INFO("waiting", LF_ID("id", d->message->id), LF_ADDRESS("to", d->message->rcpts[d->first].address),
+		LF_NUM("recipients", d->count), LF_STR("site", s->lane.site), LF_STR("reason", s->reason));
+}
+
+/* No path works: the site rests, and all that waits for it waits with it. */
+static void begin_rest(struct queue *q, struct site *s, const struct dial *dial, const struct reply *r)
+{
+	uint64_t now = core_now(q);
+	attempt_free(s->fault);
+	s->fault = attempt_new(core_wall(q, now), s->lane.site);
+	for (unsigned i = 0; s->fault != NULL && i < dial->path_count; i++)
+		attempt_add_path(s->fault, &dial->paths[i]);
+	intern_drop(&q->reasons, s->reason);
+	s->reason = intern_take(&q->reasons, r->text);
+	if (!s->resting)
+		q->resting++;
+	s->resting = true;
+	s->probe_due = false;
+	s->known = false;
+	s->failures++;
+	uint64_t probe = now + retry_delay(q->conf, s->failures, false, q->chance());
+	due_set(&q->due, &s->due, probe);
+	char stamp[CLOCK_STAMP];
+	LOG_WARN("site-rests", LF_STR("site", s->lane.site), LF_NUM("failures", s->failures),
+		LF_NUM("waiting", s->ready_count), LF_STR("probe", clock_stamp(core_wall(q, probe), stamp)),
+		LF_STR("reason", r->text));
+	dispatch_sweep(q, s);
+}
+
+static void dial_lost(struct queue *q, struct site *s, const struct dial *dial, struct delivery *picky)
+{
+	struct reply r;
+	fault_reply(dial, &r);
+	s->slow = dial->slow;
+	COUNT(races_failed);
+	if (picky != NULL) {
+		settle_paths(q, picky, dial->paths, dial->path_count, -1);
+		settle_end(q, picky, &r, 0);
+		return;
+	}
+	if (q->draining)
+		return;
+	if (s->links > 0) {
+		/* some connections live: no rest, but no more of them for now either */
+		s->window = s->links * WINDOW_ONE;
+		return;
+	}
+	begin_rest(q, s, dial, &r);
+	struct delivery *d = TAILQ_FIRST(&s->ready);
+	if (d == NULL)
+		return;
+	index_detach(q, d);
+	if (settle_begin(q, d) != 0) {
+		dispatch_enqueue(q, s, d);
+		return;
+	}
+	settle_paths(q, d, dial->paths, dial->path_count, -1);
+	d->tries->race_ms = dial->took_ms;
+	settle_end(q, d, &r, s->due.at);
+}
+
+static void on_dial(struct dial *dial)
+{
+	struct dialling *w = dial->arg;
+	struct site *s = w->site;
+	struct queue *q = s->queue;
+	struct delivery *picky = w->picky;
+	TAILQ_REMOVE(&s->dials, w, next);
+	free(w);
+	s->dial_count--;
+	q->dials--;
+	for (unsigned i = 0; i < dial->path_count; i++)
+		memory_note(q->memory, &dial->paths[i], core_now(q));
+	if (dial->connection != NULL)
+		dial_won(q, s, dial, picky);
+	else
+		dial_lost(q, s, dial, picky);
+	dial_free(dial);
+	dispatch_pump(q, s);
+	dispatch_turns(q);
+}
+
+static struct dial *build_dial(struct queue *q, struct site *s, struct delivery *d)
+{
+	struct candidate *candidates = calloc(CANDIDATES_MAX, sizeof *candidates);
+	if (candidates == NULL)
+		return NULL;
+	bool full;
+	unsigned n = site_candidates(q, s, d, true, candidates, &full);
+	struct ioloop *loop = &q->loops[q->next_loop++ % q->loop_count];
+	struct dial *dial = n ? dial_new(loop, q->mailbox, q->conf, q->store, &s->lane) : NULL;
+	for (unsigned i = 0; dial != NULL && i < n; i++)
+		dial_add(dial, &candidates[i]);
+	free(candidates);
+	return dial;
+}
+
+static void start_dial(struct queue *q, struct site *s, struct delivery *picky)
+{
+	struct delivery *first = picky ? picky : TAILQ_FIRST(&s->ready);
+	struct dialling *w = calloc(1, sizeof *w);
+	struct dial *dial = w ? build_dial(q, s, first) : NULL;
+	if (dial == NULL) {
+		free(w);
+		if (picky != NULL) {
+			struct reply r;
+			reply_set(&r, 451, "4.4.1", "no other path could be tried now");
+			settle_end(q, picky, &r, 0);
+		}
+		return;
+	}
+	w->dial = dial;
+	w->site = s;
+	w->picky = picky;
+	if (picky != NULL)
+		picky->state = DELIVERY_DIALLING;
+	dial->patient = s->slow;
+	dial->done = on_dial;
+	dial->arg = w;
+	TAILQ_INSERT_TAIL(&s->dials, w, next);
+	s->dial_count++;
+	q->dials++;
+	COUNT(races_started);
+	dial_start(dial);
+}
+
+/* ---- the site's turn ---- */
+
+static struct link *idle_link(const struct site *s, const struct delivery *d)
+{
+	struct link *l;
+	TAILQ_FOREACH (l, &s->idle, next) {
+		if (!l->closing && !was_tried(d, &connection_info(l->connection)->to))
+			return l;
+	}
+	return NULL;
+}
+
+void dispatch_pump(struct queue *q, struct site *s)
+{
+	if (!may_begin(q))
+		return;
+	if (s->resting) {
+		if (s->probe_due && s->dial_count == 0 && s->ready_count > 0) {
+			s->probe_due = false;
+			start_dial(q, s, NULL);
+		}
+		return;
+	}
+	struct delivery *d;
+	while ((d = TAILQ_FIRST(&s->ready)) != NULL) {
+		struct link *l = idle_link(s, d);
+		if (l == NULL)
+			break;
+		index_detach(q, d);
+		send_job(q, l, d);
+	}
+	while (s->dial_count < s->ready_count && site_has_room(q, s) && all_have_room(q, s)) {
+		unsigned before = s->dial_count;
+		start_dial(q, s, NULL);
+		if (s->dial_count == before)
+			break;
+	}
+}
+
+void dispatch_enqueue(struct queue *q, struct site *s, struct delivery *d)
+{
+	index_set_site(q, d, s);
+	d->state = DELIVERY_READY;
+	TAILQ_INSERT_TAIL(&s->ready, d, link);
+	s->ready_count++;
+	if (s->resting && !s->probe_due)
+		log_waiting(s, d);
+	dispatch_pump(q, s);
+}
+
+void dispatch_probe(struct queue *q, struct site *s)
+{
+	if (!s->resting)
+		return;
+	if (s->ready_count == 0) {
+		s->resting = false;
+		q->resting--;
+		return;
+	}
+	s->probe_due = true;
+	dispatch_pump(q, s);
+}
+
+void dispatch_refresh(struct queue *q, struct site *s)
+{
+	if (TAILQ_EMPTY(&s->dials))
+		return;
+	struct candidate *candidates = calloc(CANDIDATES_MAX, sizeof *candidates);
+	struct dialling *w;
+	TAILQ_FOREACH (w, &s->dials, next) {
+		bool full;
+		unsigned n = candidates ? site_candidates(q, s, w->picky, false, candidates, &full) : 0;
+		for (unsigned i = 0; i < n; i++)
+			dial_add(w->dial, &candidates[i]);
+	}
+	free(candidates);
+}
+
+void dispatch_sweep(struct queue *q, struct site *s)
+{
+	s->sweep = s->ready_count;
+	if (s->sweep > 0)
+		due_set(&q->due, &s->sweep_due, core_now(q));
+}
+
+void dispatch_sweep_slice(struct queue *q, struct site *s)
+{
+	struct delivery *d;
+	for (unsigned n = 0; n < SWEEP_SLICE && s->sweep > 0 && (d = TAILQ_FIRST(&s->ready)) != NULL; n++) {
+		s->sweep--;
+		index_detach(q, d);
+		if (d->domain != NULL && d->domain->site != NULL && d->domain->site != s) {
+			dispatch_enqueue(q, d->domain->site, d);
+		} else if (s->resting && settle_expired(q, d)) {
+			settle_give_up(q, d, s->fault, s->reason);
+		} else {
+			d->state = DELIVERY_READY;
+			TAILQ_INSERT_TAIL(&s->ready, d, link);
+			s->ready_count++;
+			if (s->resting)
+				log_waiting(s, d);
+		}
+	}
+	if (s->sweep > 0 && s->ready_count > 0)
+		due_set(&q->due, &s->sweep_due, core_now(q) + 1);
+}
+
+void dispatch_turns(struct queue *q)
+{
+	for (int n = 0; n < 16; n++) {
+		struct site *s = TAILQ_FIRST(&q->sites_in_turn);
+		if (s == NULL || q->links + q->dials >= q->conf->limits.connections)
+			return;
+		TAILQ_REMOVE(&q->sites_in_turn, s, turn);
+		s->in_turn = false;
+		dispatch_pump(q, s);
+	}
+}
+
+void dispatch_drain(struct queue *q)
+{
+	q->draining = true;
+	struct site *s;
+	TAILQ_FOREACH (s, &q->sites_by_use, use) {
+		struct dialling *w;
+		TAILQ_FOREACH (w, &s->dials, next)
+			dial_cancel(w->dial);
+	}
+}

@@ -1,0 +1,96 @@
+/* queue/entry.c: state. */
+#include "queue/entry.h"
+
+#include <stdlib.h>
+
+enum { META_MAX = ENVELOPE_ENCODED_MAX + 8 * ATTEMPT_ENCODED_MAX };
+
+struct entry *entry_new(
+	struct queue *q, struct message *m, enum record_type type, void (*done)(struct entry *e, int status))
+{
+	struct entry *e = calloc(1, sizeof *e);
+	if (e == NULL)
+		return NULL;
+	buf_init(&e->meta, META_MAX);
+	e->commit.type = type;
+	e->commit.id = m->id;
+	e->queue = q;
+	e->message = m;
+	e->done = done;
+	m->busy++;
+	return e;
+}
+
+static void free_entry(struct entry *e)
+{
+	buf_fini(&e->meta);
+	attempt_free(e->attempt);
+	submission_unref(e->bounce);
+	body_unref(e->content);
+	free(e);
+}
+
+void entry_drop(struct entry *e)
+{
+	e->message->busy--;
+	free_entry(e);
+}
+
+static void post(struct entry *e);
+
+static void finish(struct entry *e)
+{
+	struct message *m = e->message;
+	int status = e->bounce ? e->bounce->commit.status : e->commit.status;
+	m->entries = e->next;
+	if (status == 0)
+		m->newest = e->commit.place;
+	struct entry *next = e->next;
+	if (next != NULL)
+		post(next);
+	m->busy--;
+	e->done(e, status);
+	free_entry(e);
+}
+
+static void on_durable(struct letter *letter)
+{
+	finish(LETTER_OF(letter, struct entry, commit.first));
+}
+
+static void on_bounce_durable(struct letter *letter)
+{
+	struct submission *s = LETTER_OF(letter, struct submission, commit.first);
+	finish(s->queue);
+}
+
+static void post(struct entry *e)
+{
+	e->commit.previous = e->message->newest;
+	e->commit.meta = e->meta.data;
+	e->commit.meta_len = e->meta.len;
+	e->commit.content = e->content;
+	e->commit.first_to = e->queue->mailbox;
+	e->commit.first_done = on_durable;
+	if (e->bounce == NULL) {
+		store_commit(e->queue->store, &e->commit);
+		return;
+	}
+	struct commit *head = &e->bounce->commit;
+	e->bounce->queue = e;
+	head->group = &e->commit;
+	head->first_to = e->queue->mailbox;
+	head->first_done = on_bounce_durable;
+	head->second_to = NULL;
+	store_commit(e->queue->store, head);
+}
+
+void entry_post(struct entry *e)
+{
+	struct entry **end = &e->message->entries;
+	while (*end != NULL)
+		end = &(*end)->next;
+	*end = e;
+	if (e->message->entries == e)
+		post(e);
+}

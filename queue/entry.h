@@ -1,0 +1,36 @@
+/* queue/entry.h: what is to be written about a message: one entry of the journal on its way to the disk and back.
+ * State.
+ *
+ * The entries of one message go one after another, because each names the place of the one before. A message with
+ * entries under way is busy: it is not freed before they are back. */
+#ifndef QUEUE_ENTRY_H
+#define QUEUE_ENTRY_H
+
+#include "queue/core.h"
+#include "queue/submission.h"
+
+struct entry {
+	struct commit commit;
+	struct buf meta;
+	struct queue *queue;
+	struct message *message;
+	struct entry *next;
+	/* Called on the queue thread, message->newest is up to date. `status` < 0 only with `bounce`. The entry is
+	 * freed behind it. */
+	void (*done)(struct entry *e, int status);
+	struct delivery *delivery;
+	struct attempt *attempt;   /* owned */
+	struct submission *bounce; /* owned reference: stored together with this entry or neither is */
+	struct body *content;	   /* owned reference: of a MOVED record */
+	uint32_t segment;	   /* of reclaim */
+	void *arg;
+};
+
+/* NULL without memory. The message becomes busy. */
+struct entry *entry_new(
+	struct queue *q, struct message *m, enum record_type type, void (*done)(struct entry *e, int status));
+void entry_drop(struct entry *e); /* one that was not posted */
+/* Posts it, or puts it behind the others of its message. */
+void entry_post(struct entry *e);
+
+#endif

@@ -1,0 +1,318 @@
+/* queue/index.c: state. */
+#include "queue/index.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+#include "conf/counter.h"
+#include "queue/entry.h"
+
+/* What a message costs in the journal beside its content, about. */
+enum { RECORD_COST = 512 };
+
+static uint64_t journal_bytes(const struct message *m)
+{
+	return RECORD_COST + (m->in_file ? 0 : m->size);
+}
+
+struct message *index_get(const struct queue *q, uint64_t id)
+{
+	return idmap_get(&q->messages, id);
+}
+
+static void drop_body(struct queue *q, struct message *m)
+{
+	if (m->body == NULL)
+		return;
+	TAILQ_REMOVE(&q->with_body, m, with_body);
+	body_unref(m->body);
+	m->body = NULL;
+}
+
+int index_add(struct queue *q, const struct envelope *e, struct place content, struct place newest, bool in_file,
+	struct body *body, struct message **out)
+{
+	struct message *old = index_get(q, e->id);
+	if (old != NULL) {
+		if (old->busy > 0)
+			return -EEXIST;
+		index_drop(q, old);
+	}
+	bool empty;
+	struct message *m = message_new(e, &empty);
+	if (m == NULL)
+		return empty ? -ENOENT : -ENOMEM;
+	uint32_t waiting = (uint32_t)(q->recipients + m->rcpt_count + q->site_count + 1024);
+	if (due_reserve(&q->due, waiting) != 0 || idmap_add(&q->messages, m->id, m) != 0) {
+		message_free(m);
+		return -ENOMEM;
+	}
+	m->arrival = core_steady(q, m->arrival_ms);
+	m->content = content;
+	m->newest = newest;
+	m->in_file = in_file;
+	if (body != NULL) {
+		m->body = body;
+		TAILQ_INSERT_TAIL(&q->with_body, m, with_body);
+	}
+	if (*e->reason != '\0')
+		m->reason = intern_take(&q->reasons, e->reason);
+	q->recipients += m->open;
+	q->live_bytes += journal_bytes(m);
+	if (m->flags & ENVELOPE_HELD)
+		COUNT_SET(messages_held, ++q->held);
+	if (m->flags & ENVELOPE_DAMAGED)
+		COUNT_SET(messages_damaged, ++q->damaged);
+	for (unsigned i = 0; i < m->rcpt_count; i++)
+		ages_add(&q->ages, m->arrival_ms, core_wall(q, core_now(q)));
+	COUNT_SET(messages_queued, q->messages.count);
+	*out = m;
+	return 0;
+}
+
+void index_set_reason(struct queue *q, struct delivery *d, const char *reason)
+{
+	const char *old = d->reason;
+	d->reason = reason ? intern_take(&q->reasons, reason) : NULL;
+	intern_drop(&q->reasons, old);
+}
+
+static unsigned open_rcpts(const struct delivery *d)
+{
+	unsigned n = 0;
+	for (unsigned i = d->first; i < d->first + d->count; i++)
+		n += d->message->rcpts[i].status == RCPT_QUEUED;
+	return n;
+}
+
+void index_set_site(struct queue *q, struct delivery *d, struct site *s)
+{
+	if (d->site == s)
+		return;
+	unsigned open = open_rcpts(d);
+	if (d->site != NULL) {
+		d->site->deliveries--;
+		for (unsigned i = 0; i < open; i++)
+			ages_remove(&d->site->ages, d->message->arrival_ms);
+	}
+	d->site = s;
+	if (s != NULL) {
+		s->deliveries++;
+		for (unsigned i = 0; i < open; i++)
+			ages_add(&s->ages, d->message->arrival_ms, core_wall(q, core_now(q)));
+	}
+}
+
+void index_set_domain(struct queue *q, struct delivery *d, struct domain *domain)
+{
+	(void)q;
+	if (d->domain != NULL)
+		d->domain->deliveries--;
+	d->domain = domain;
+	if (domain != NULL)
+		domain->deliveries++;
+}
+
+void index_detach(struct queue *q, struct delivery *d)
+{
+	switch ((enum delivery_state)d->state) {
+	case DELIVERY_ROUTING:
+		TAILQ_REMOVE(&d->domain->waiting, d, link);
+		break;
+	case DELIVERY_READY:
+		TAILQ_REMOVE(&d->site->ready, d, link);
+		d->site->ready_count--;
+		break;
+	case DELIVERY_DEFERRED:
+		due_clear(&q->due, &d->due);
+		break;
+	case DELIVERY_IDLE:
+	case DELIVERY_DIALLING:
+	case DELIVERY_ACTIVE:
+	case DELIVERY_SETTLING:
+	case DELIVERY_HELD:
+		break;
+	}
+	d->state = DELIVERY_IDLE;
+}
+
+void index_finish_rcpt(struct queue *q, struct delivery *d, struct rcpt *r, enum rcpt_status status)
+{
+	if (r->status != RCPT_QUEUED || status == RCPT_QUEUED)
+		return;
+	r->status = (uint8_t)status;
+	d->message->open--;
+	q->recipients--;
+	ages_remove(&q->ages, d->message->arrival_ms);
+	if (d->site != NULL)
+		ages_remove(&d->site->ages, d->message->arrival_ms);
+}
+
+static void free_tries(struct delivery *d)
+{
+	if (d->tries != NULL)
+		attempt_free(d->tries->attempt);
+	free(d->tries);
+	d->tries = NULL;
+}
+
+void index_drop(struct queue *q, struct message *m)
+{
+	for (unsigned i = 0; i < m->delivery_count; i++) {
+		struct delivery *d = &m->deliveries[i];
+		index_detach(q, d);
+		for (unsigned j = d->first; j < d->first + d->count; j++)
+			index_finish_rcpt(q, d, &m->rcpts[j], RCPT_FAILED);
+		index_set_site(q, d, NULL);
+		index_set_domain(q, d, NULL);
+		index_set_reason(q, d, NULL);
+		free(d->greylisted);
+		d->greylisted = NULL;
+		free_tries(d);
+	}
+	idmap_remove(&q->messages, m->id);
+	q->live_bytes -= journal_bytes(m);
+	if (m->flags & ENVELOPE_HELD)
+		COUNT_SET(messages_held, --q->held);
+	if (m->flags & ENVELOPE_DAMAGED)
+		COUNT_SET(messages_damaged, --q->damaged);
+	COUNT_SET(messages_queued, q->messages.count);
+	intern_drop(&q->reasons, m->reason);
+	drop_body(q, m);
+	if (m->in_file && q->store != NULL)
+		store_forget(q->store, m->id);
+	message_free(m);
+}
+
+static bool in_transfer(const struct message *m)
+{
+	for (unsigned i = 0; i < m->delivery_count; i++) {
+		uint8_t state = m->deliveries[i].state;
+		if (state == DELIVERY_ACTIVE || state == DELIVERY_DIALLING || state == DELIVERY_SETTLING)
+			return true;
+	}
+	return false;
+}
+
+bool index_settle(struct queue *q, struct message *m)
+{
+	if (m->open > 0 || m->busy > 0 || in_transfer(m))
+		return false;
+	index_drop(q, m);
+	return true;
+}
+
+static void on_noted(struct entry *e, int status)
+{
+	(void)status;
+	index_settle(e->queue, e->message);
+}
+
+/* Writes a record that only carries a reason. Without memory the state holds until the next start, and the log says so.
+ */
+static void note(struct queue *q, struct message *m, enum record_type type, const char *reason,
+	void (*done)(struct entry *e, int status))
+{
+	struct entry *e = entry_new(q, m, type, done);
+	if (e != NULL && buf_append_str(&e->meta, reason) == 0) {
+		entry_post(e);
+		return;
+	}
+	if (e != NULL)
+		entry_drop(e);
+	LOG_ERR("no-memory", LF_ID("id", m->id), LF_STR("what", "a hold, release or removal could not be written"));
+}
+
+void index_hold(struct queue *q, struct message *m, unsigned flag, const char *reason, bool replayed)
+{
+	if (m->flags & flag)
+		return;
+	m->flags = (uint16_t)(m->flags | flag);
+	if (flag == ENVELOPE_HELD)
+		COUNT_SET(messages_held, ++q->held);
+	else
+		COUNT_SET(messages_damaged, ++q->damaged);
+	intern_drop(&q->reasons, m->reason);
+	m->reason = intern_take(&q->reasons, reason);
+	for (unsigned i = 0; i < m->delivery_count; i++) {
+		struct delivery *d = &m->deliveries[i];
+		if (d->state == DELIVERY_ACTIVE || d->state == DELIVERY_DIALLING || d->state == DELIVERY_SETTLING)
+			continue;
+		index_detach(q, d);
+		d->state = DELIVERY_HELD;
+	}
+	if (!replayed)
+		note(q, m, RECORD_HOLD, reason, on_noted);
+}
+
+void index_release(struct queue *q, struct message *m, bool replayed)
+{
+	if (m->flags & ENVELOPE_HELD)
+		COUNT_SET(messages_held, --q->held);
+	if (m->flags & ENVELOPE_DAMAGED)
+		COUNT_SET(messages_damaged, --q->damaged);
+	m->flags = (uint16_t)(m->flags & ~(ENVELOPE_HELD | ENVELOPE_DAMAGED));
+	intern_drop(&q->reasons, m->reason);
+	m->reason = NULL;
+	for (unsigned i = 0; i < m->delivery_count; i++)
+		if (m->deliveries[i].state == DELIVERY_HELD)
+			m->deliveries[i].state = DELIVERY_IDLE;
+	if (!replayed)
+		note(q, m, RECORD_RELEASE, "", on_noted);
+}
+
+static void on_removed(struct entry *e, int status)
+{
+	(void)status;
+	struct message *m = e->message;
+	for (unsigned i = 0; i < m->delivery_count; i++)
+		for (unsigned j = m->deliveries[i].first; j < m->deliveries[i].first + m->deliveries[i].count; j++)
+			index_finish_rcpt(e->queue, &m->deliveries[i], &m->rcpts[j], RCPT_FAILED);
+	index_settle(e->queue, m);
+}
+
+static void remove_now(struct queue *q, struct message *m, const char *reason)
+{
+	for (unsigned i = 0; i < m->delivery_count; i++) {
+		index_detach(q, &m->deliveries[i]);
+		m->deliveries[i].state = DELIVERY_HELD;
+	}
+	note(q, m, RECORD_REMOVE, reason, on_removed);
+}
+
+void index_remove(struct queue *q, struct message *m, const char *reason)
+{
+	if (m->removing)
+		return;
+	m->removing = true;
+	intern_drop(&q->reasons, m->reason);
+	m->reason = intern_take(&q->reasons, reason);
+	if (!in_transfer(m))
+		remove_now(q, m, reason);
+}
+
+bool index_take_back(struct queue *q, struct delivery *d)
+{
+	struct message *m = d->message;
+	if (m->removing) {
+		d->state = DELIVERY_HELD;
+		if (m->open > 0 && !in_transfer(m))
+			remove_now(q, m, m->reason);
+		return true;
+	}
+	if (m->flags & (ENVELOPE_HELD | ENVELOPE_DAMAGED)) {
+		d->state = DELIVERY_HELD;
+		return true;
+	}
+	return false;
+}
+
+void index_trim_bodies(struct queue *q)
+{
+	struct message *m;
+	while ((m = TAILQ_FIRST(&q->with_body)) != NULL && body_memory_used() > q->conf->spool_io.body_memory / 4 * 3) {
+		/* a message in transfer keeps its own reference; ours only serves the next attempt */
+		drop_body(q, m);
+		COUNT(bodies_dropped);
+	}
+}

@@ -1,0 +1,66 @@
+/* queue/link.c: state. */
+#include "queue/link.h"
+
+#include <stdlib.h>
+
+#include "conf/counter.h"
+
+static void on_closed(struct connection *c)
+{
+	struct link *l = connection_arg(c);
+	struct site *s = l->site;
+	struct queue *q = s->queue;
+	void (*closed)(struct queue *, struct site *) = l->closed;
+	memory_opened(q->memory, &connection_info(c)->to, -1);
+	if (l->job == NULL)
+		TAILQ_REMOVE(&s->idle, l, next);
+	else
+		TAILQ_REMOVE(&s->busy, l, next);
+	s->links--;
+	q->links--;
+	connection_release(c);
+	free(l->paths);
+	free(l);
+	closed(q, s);
+}
+
+struct link *link_new(
+	struct queue *q, struct site *s, struct dial *dial, void (*closed)(struct queue *q, struct site *s))
+{
+	struct link *l = calloc(1, sizeof *l);
+	if (l == NULL)
+		return NULL;
+	l->connection = dial->connection;
+	l->site = s;
+	l->paths = dial->paths;
+	l->path_count = dial->path_count;
+	l->used = dial->used;
+	l->race_ms = dial->took_ms;
+	l->closed = closed;
+	dial->paths = NULL;
+	dial->path_count = 0;
+	connection_set_arg(l->connection, l);
+	connection_on_closed(l->connection, on_closed);
+	TAILQ_INSERT_TAIL(&s->idle, l, next);
+	s->links++;
+	q->links++;
+	memory_opened(q->memory, &connection_info(l->connection)->to, 1);
+	return l;
+}
+
+void link_take(struct link *l, struct job *j)
+{
+	TAILQ_REMOVE(&l->site->idle, l, next);
+	TAILQ_INSERT_TAIL(&l->site->busy, l, next);
+	l->job = j;
+	l->sent++;
+}
+
+void link_put_back(struct link *l, bool reusable)
+{
+	TAILQ_REMOVE(&l->site->busy, l, next);
+	l->job = NULL;
+	l->closing = !reusable;
+	/* the one used last goes first: the others may reach their idle time and close */
+	TAILQ_INSERT_HEAD(&l->site->idle, l, next);
+}

@@ -1,0 +1,112 @@
+/* queue/schedule.c: state. */
+#include "queue/schedule.h"
+
+#include "queue/dispatch.h"
+#include "queue/index.h"
+#include "queue/route.h"
+
+static void schedule_delivery(struct queue *q, struct delivery *d)
+{
+	if (d->message->flags & (ENVELOPE_HELD | ENVELOPE_DAMAGED)) {
+		d->state = DELIVERY_HELD;
+		return;
+	}
+	uint64_t now = core_now(q);
+	if (d->since > now) {
+		d->state = DELIVERY_DEFERRED;
+		d->due.kind = DUE_DELIVERY;
+		due_set(&q->due, &d->due, d->since);
+		return;
+	}
+	if (d->since == 0)
+		d->since = now;
+	route_delivery(q, d);
+}
+
+void schedule_message(struct queue *q, struct message *m)
+{
+	for (unsigned i = 0; i < m->delivery_count; i++)
+		if (m->deliveries[i].state == DELIVERY_IDLE && delivery_open(&m->deliveries[i]))
+			schedule_delivery(q, &m->deliveries[i]);
+}
+
+void schedule_all(struct queue *q)
+{
+	uint64_t now = core_now(q);
+	struct message *m;
+	for (uint64_t id = 0; (m = idmap_next(&q->messages, id, &id)) != NULL;)
+		for (unsigned i = 0; i < m->delivery_count; i++) {
+			struct delivery *d = &m->deliveries[i];
+			if (m->flags & (ENVELOPE_HELD | ENVELOPE_DAMAGED)) {
+				d->state = DELIVERY_HELD;
+				continue;
+			}
+			/* `since` is the wall time of the next try as the spool has it */
+			uint64_t at = core_steady(q, d->since);
+			d->since = d->since == 0 || at < now ? now : at;
+			d->state = DELIVERY_DEFERRED;
+			d->due.kind = DUE_DELIVERY;
+			due_set(&q->due, &d->due, d->since);
+		}
+}
+
+void schedule_retry(struct queue *q, struct message *m)
+{
+	for (unsigned i = 0; i < m->delivery_count; i++) {
+		struct delivery *d = &m->deliveries[i];
+		if (d->state == DELIVERY_DEFERRED) {
+			index_detach(q, d);
+			d->since = core_now(q);
+			route_delivery(q, d);
+		}
+		if (d->state == DELIVERY_READY && d->site->resting) {
+			/* this one is to be the probe */
+			TAILQ_REMOVE(&d->site->ready, d, link);
+			TAILQ_INSERT_HEAD(&d->site->ready, d, link);
+			dispatch_probe(q, d->site);
+		}
+	}
+}
+
+/* The end of a site's rest. Answers that have run out are asked again first: the first in line goes the whole way. */
+static void site_due(struct queue *q, struct site *s)
+{
+	struct delivery *d = TAILQ_FIRST(&s->ready);
+	if (d == NULL || d->domain == NULL || route_is_fresh(q, d->domain)) {
+		dispatch_probe(q, s);
+		return;
+	}
+	s->probe_due = true;
+	index_detach(q, d);
+	route_delivery(q, d);
+}
+
+uint64_t schedule_run(struct queue *q, unsigned budget)
+{
+	for (unsigned n = 0; n < budget; n++) {
+		struct due *due = due_first(&q->due);
+		if (due == NULL)
+			return UINT64_MAX;
+		if (due->at > core_now(q))
+			return due->at;
+		due_clear(&q->due, due);
+		switch ((enum due_kind)due->kind) {
+		case DUE_DELIVERY: {
+			struct delivery *d = LETTER_OF(due, struct delivery, due);
+			d->state = DELIVERY_IDLE;
+			route_delivery(q, d);
+			break;
+		}
+		case DUE_SITE:
+			site_due(q, LETTER_OF(due, struct site, due));
+			break;
+		case DUE_SWEEP:
+			dispatch_sweep_slice(q, LETTER_OF(due, struct site, sweep_due));
+			break;
+		case DUE_DOMAIN:
+			route_domain_due(q, LETTER_OF(due, struct domain, due));
+			break;
+		}
+	}
+	return 0;
+}

@@ -1,0 +1,351 @@
+/* queue/settle.c: state. */
+#include "queue/settle.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "conf/clock.h"
+#include "conf/counter.h"
+#include "queue/bouncer.h"
+#include "queue/entry.h"
+#include "queue/index.h"
+#include "queue/retry.h"
+
+int settle_begin(struct queue *q, struct delivery *d)
+{
+	if (d->tries != NULL)
+		return 0;
+	uint64_t now = core_now(q);
+	struct tries *t = calloc(1, sizeof *t);
+	if (t == NULL)
+		return -ENOMEM;
+	t->attempt = attempt_new(core_wall(q, now), d->site ? d->site->lane.site : d->domain ? d->domain->name : "");
+	if (t->attempt == NULL) {
+		free(t);
+		return -ENOMEM;
+	}
+	t->began = now;
+	d->tries = t;
+	return 0;
+}
+
+void settle_paths(struct queue *q, struct delivery *d, const struct path_try *paths, unsigned count, int used)
+{
+	(void)q;
+	struct attempt *a = d->tries->attempt;
+	for (unsigned i = 0; i < count; i++)
+		if (attempt_add_path(a, &paths[i]) == 0 && (int)i == used)
+			a->used = (int16_t)(a->path_count - 1);
+}
+
+void settle_rcpt(struct queue *q, struct delivery *d, uint16_t index, enum rcpt_status status, const struct reply *r)
+{
+	(void)q;
+	if (attempt_set_rcpt(d->tries->attempt, index, status, r) != 0)
+		LOG_ERR("no-memory", LF_ID("id", d->message->id),
+			LF_STR("what", "a recipient's outcome could not be kept"));
+}
+
+static const struct attempt_rcpt *find_row(const struct attempt *a, uint16_t index)
+{
+	for (unsigned i = 0; i < a->rcpt_count; i++)
+		if (a->rcpts[i].index == index)
+			return &a->rcpts[i];
+	return NULL;
+}
+
+bool settle_answered(const struct delivery *d, uint16_t index)
+{
+	const struct attempt_rcpt *row = d->tries ? find_row(d->tries->attempt, index) : NULL;
+	return row != NULL && row->status != RCPT_QUEUED;
+}
+
+static void free_tries(struct delivery *d)
+{
+	if (d->tries != NULL)
+		attempt_free(d->tries->attempt);
+	free(d->tries);
+	d->tries = NULL;
+}
+
+static const char *status_event(uint8_t status)
+{
+	return status == RCPT_DELIVERED ? "delivered" : status == RCPT_FAILED ? "failed" : "deferred";
+}
+
+static void count_row(uint8_t status, uint8_t family)
+{
+	if (status == RCPT_FAILED) {
+		COUNT(recipients_failed);
+	} else if (status == RCPT_QUEUED) {
+		COUNT(recipients_deferred);
+	} else {
+		COUNT(recipients_delivered);
+		if (family == FAMILY_IPV6)
+			COUNT(delivered_ipv6);
+		else
+			COUNT(delivered_ipv4);
+	}
+}
+
+/* One line a recipient: everything that one grep for the queue ID should tell. */
+static void log_rows(const struct queue *q, const struct delivery *d)
+{
+	const struct tries *t = d->tries;
+	const struct attempt *a = t->attempt;
+	const struct message *m = d->message;
+	const struct path_try *p = a->used >= 0 ? &a->paths[a->used] : NULL;
+	uint64_t now = core_now(q);
+	uint64_t all = now > d->since ? now - d->since : 0;
+	uint64_t known = (uint64_t)d->route_ms + t->race_ms + t->transfer_ms;
+	char next[CLOCK_STAMP], reply[REPLY_TEXT_MAX + 32];
+	for (unsigned i = 0; i < a->rcpt_count; i++) {
+		const struct attempt_rcpt *row = &a->rcpts[i];
+		struct delivery *owner;
+		const struct rcpt *r = message_rcpt(d->message, row->index, &owner);
+		count_row(row->status, p ? p->to.ip.family : FAMILY_NONE);
+		LOG_INFO(status_event(row->status), LF_ID("id", m->id), LF_ADDRESS("from", m->sender),
+			LF_ADDRESS("to", r ? r->address : ""), LF_STR("site", a->site),
+			LF_STR("host", p ? p->host : NULL), LF_ENDPOINT("address", p ? &p->to : NULL),
+			LF_FAMILY("family", p ? p->to.ip.family : 0), LF_MS("queue", all > known ? all - known : 0),
+			LF_MS("route", d->route_ms), LF_MS("race", t->race_ms), LF_MS("transfer", t->transfer_ms),
+			LF_NUM("attempts", d->attempts + 1u),
+			LF_STR("next", row->status == RCPT_QUEUED && a->next_ms ? clock_stamp(a->next_ms, next) : NULL),
+			LF_STR("reply", reply_format(&a->replies[row->reply], reply, sizeof reply)));
+	}
+}
+
+static bool any_row(const struct attempt *a, uint8_t status)
+{
+	for (unsigned i = 0; i < a->rcpt_count; i++)
+		if (a->rcpts[i].status == status)
+			return true;
+	return false;
+}
+
+bool settle_expired(const struct queue *q, const struct delivery *d)
+{
+	uint64_t now = core_now(q);
+	return now >= q->no_expiry_until && now >= d->message->arrival + q->conf->retry.give_up;
+}
+
+/* Deferred rows of a message that is too old fail, with what was said last. */
+static void expire_rows(struct queue *q, struct delivery *d)
+{
+	struct attempt *a = d->tries->attempt;
+	char span[CLOCK_SPAN], last[REPLY_TEXT_MAX];
+	clock_span(q->conf->retry.give_up, span);
+	for (unsigned i = 0; i < a->rcpt_count; i++) {
+		if (a->rcpts[i].status != RCPT_QUEUED)
+			continue;
+		struct reply r;
+		reply_set(&r, 554, "5.4.7", "could not be delivered for %s; the last reason was: %s", span,
+			reply_format(&a->replies[a->rcpts[i].reply], last, sizeof last));
+		settle_rcpt(q, d, a->rcpts[i].index, RCPT_FAILED, &r);
+		COUNT(recipients_expired);
+	}
+}
+
+/* The delivery's recipients as the rows say. */
+static void apply_rows(struct queue *q, struct delivery *d, const struct attempt *a, bool failed_too)
+{
+	for (unsigned i = 0; i < a->rcpt_count; i++) {
+		struct delivery *owner;
+		struct rcpt *r = message_rcpt(d->message, a->rcpts[i].index, &owner);
+		if (r != NULL && (a->rcpts[i].status != RCPT_FAILED || failed_too))
+			index_finish_rcpt(q, owner, r, (enum rcpt_status)a->rcpts[i].status);
+	}
+}
+
+/* The attempt is over and written down: the delivery goes to where it belongs now. */
+static void go_on(struct queue *q, struct delivery *d, uint64_t next_at)
+{
+	struct message *m = d->message;
+	free_tries(d);
+	if (d->attempts < UINT16_MAX)
+		d->attempts++;
+	d->state = DELIVERY_IDLE;
+	if (!delivery_open(d)) {
+		index_set_site(q, d, NULL);
+		index_set_domain(q, d, NULL);
+		index_take_back(q, d);
+		index_settle(q, m);
+		return;
+	}
+	if (index_take_back(q, d))
+		return;
+	d->state = DELIVERY_DEFERRED;
+	d->due.kind = DUE_DELIVERY;
+	d->since = next_at;
+	due_set(&q->due, &d->due, next_at);
+}
+
+static void on_outcome(struct entry *e, int status)
+{
+	struct queue *q = e->queue;
+	struct delivery *d = e->delivery;
+	uint64_t next_at = core_steady(q, e->attempt->next_ms);
+	apply_rows(q, d, e->attempt, status == 0);
+	if (status < 0) {
+		LOG_ERR("bounce-not-stored", LF_ID("id", d->message->id), LF_STR("error", strerror(-status)),
+			LF_STR("what", "the message stays in the queue"));
+		next_at = core_now(q) + q->conf->retry.first;
+	} else if (e->bounce != NULL) {
+		bouncer_stored(q, e->bounce);
+	}
+	go_on(q, d, next_at);
+}
+
+static void post_outcome(struct queue *q, struct entry *e)
+{
+	if (attempt_encode(e->attempt, &e->meta) == 0) {
+		entry_post(e);
+		return;
+	}
+	LOG_ERR("no-memory", LF_ID("id", e->message->id),
+		LF_STR("what", "an outcome could not be written; it is tried again"));
+	struct delivery *d = e->delivery;
+	entry_drop(e);
+	go_on(q, d, core_now(q) + q->conf->retry.first);
+}
+
+/* With a bounce's text (`bounce` may be NULL: none was wanted, or none could be made). */
+static void on_bounce_ready(struct queue *q, struct entry *e, struct submission *bounce)
+{
+	e->bounce = bounce;
+	post_outcome(q, e);
+}
+
+static uint64_t next_time(struct queue *q, const struct delivery *d, uint64_t next_at)
+{
+	if (next_at != 0)
+		return next_at;
+	return core_now(q) + retry_delay(q->conf, d->attempts + 1u, d->tries->greylisted, q->chance());
+}
+
+/* Where the next attempt begins: a greylisting server knows us over this path. */
+static void keep_greylisted(struct delivery *d)
+{
+	if (d->tries->first_4yz.ip.family == FAMILY_NONE)
+		return;
+	if (d->greylisted == NULL)
+		d->greylisted = malloc(sizeof *d->greylisted);
+	if (d->greylisted != NULL)
+		*d->greylisted = d->tries->first_4yz;
+}
+
+static void write_outcome(struct queue *q, struct delivery *d)
+{
+	struct message *m = d->message;
+	struct tries *t = d->tries;
+	struct entry *e = entry_new(q, m, RECORD_OUTCOME, on_outcome);
+	if (e == NULL) {
+		LOG_ERR("no-memory", LF_ID("id", m->id),
+			LF_STR("what", "an outcome could not be written; it is tried again"));
+		go_on(q, d, core_now(q) + q->conf->retry.first);
+		return;
+	}
+	e->delivery = d;
+	e->attempt = t->attempt;
+	t->attempt = NULL;
+	if (!any_row(e->attempt, RCPT_FAILED)) {
+		post_outcome(q, e);
+	} else if (*m->sender == '\0') {
+		COUNT(bounces_dropped);
+		LOG_WARN("bounce-dropped", LF_ID("id", m->id),
+			LF_STR("what", "failed, and its reverse-path is null: nobody to tell"));
+		post_outcome(q, e);
+	} else {
+		bouncer_start(q, e, on_bounce_ready);
+	}
+}
+
+void settle_end(struct queue *q, struct delivery *d, const struct reply *rest, uint64_t next_at)
+{
+	struct tries *t = d->tries;
+	struct attempt *a = t->attempt;
+	struct message *m = d->message;
+	d->state = DELIVERY_SETTLING;
+	for (unsigned i = d->first; i < d->first + d->count; i++)
+		if (m->rcpts[i].status == RCPT_QUEUED && find_row(a, m->rcpts[i].index) == NULL)
+			settle_rcpt(q, d, m->rcpts[i].index, RCPT_QUEUED, rest);
+	a->took_ms = (uint32_t)(core_now(q) - t->began);
+	if (any_row(a, RCPT_QUEUED) && settle_expired(q, d))
+		expire_rows(q, d);
+	if (any_row(a, RCPT_QUEUED)) {
+		keep_greylisted(d);
+		a->next_ms = core_wall(q, next_time(q, d, next_at));
+		for (unsigned i = 0; i < a->rcpt_count; i++) {
+			char text[REPLY_TEXT_MAX + 32];
+			if (a->rcpts[i].status == RCPT_QUEUED) {
+				index_set_reason(q, d, reply_format(&a->replies[a->rcpts[i].reply], text, sizeof text));
+				break;
+			}
+		}
+	}
+	log_rows(q, d);
+	write_outcome(q, d);
+}
+
+static void on_interim(struct entry *e, int status)
+{
+	(void)status;
+	apply_rows(e->queue, e->delivery, e->attempt, false);
+	index_settle(e->queue, e->message);
+}
+
+void settle_interim(struct queue *q, struct delivery *d)
+{
+	const struct attempt *a = d->tries->attempt;
+	unsigned delivered = 0;
+	for (unsigned i = 0; i < a->rcpt_count; i++)
+		delivered += a->rcpts[i].status == RCPT_DELIVERED;
+	if (delivered <= d->tries->delivered_noted)
+		return;
+	struct attempt *part = attempt_new(a->when_ms, a->site);
+	struct entry *e = part ? entry_new(q, d->message, RECORD_OUTCOME, on_interim) : NULL;
+	if (e == NULL) {
+		attempt_free(part);
+		return;
+	}
+	e->attempt = part;
+	e->delivery = d;
+	int err = 0;
+	for (unsigned i = 0; err == 0 && i < a->rcpt_count; i++)
+		if (a->rcpts[i].status == RCPT_DELIVERED)
+			err = attempt_set_rcpt(part, a->rcpts[i].index, RCPT_DELIVERED, &a->replies[a->rcpts[i].reply]);
+	if (err == 0)
+		err = attempt_encode(part, &e->meta);
+	if (err != 0) {
+		entry_drop(e);
+		return;
+	}
+	d->tries->delivered_noted = delivered;
+	entry_post(e);
+}
+
+void settle_all(struct queue *q, struct delivery *d, const struct reply *r)
+{
+	if (settle_begin(q, d) != 0) {
+		go_on(q, d, core_now(q) + q->conf->retry.first);
+		return;
+	}
+	enum rcpt_status status = reply_class(r) == 5 ? RCPT_FAILED : RCPT_QUEUED;
+	for (unsigned i = d->first; i < d->first + d->count; i++)
+		if (d->message->rcpts[i].status == RCPT_QUEUED)
+			settle_rcpt(q, d, d->message->rcpts[i].index, status, r);
+	settle_end(q, d, r, 0);
+}
+
+void settle_give_up(struct queue *q, struct delivery *d, const struct attempt *fault, const char *reason)
+{
+	struct reply r;
+	reply_set(&r, 451, "4.4.1", "%s", reason ? reason : "no path to the site works");
+	if (settle_begin(q, d) != 0)
+		return;
+	if (fault != NULL)
+		settle_paths(q, d, fault->paths, fault->path_count, -1);
+	settle_end(q, d, &r, 0);
+}

@@ -1,0 +1,30 @@
+/* queue/settle.h: what an attempt came to: rows for its recipients, then outcome, deferral, bounce. State.
+ *
+ * settle_begin() … settle_rcpt() … settle_end(). After settle_end() the delivery belongs to this file until the outcome
+ * is durable; then it is finished, held, or deferred until its next time. */
+#ifndef QUEUE_SETTLE_H
+#define QUEUE_SETTLE_H
+
+#include "queue/core.h"
+
+/* Gives the delivery its tries, if it has none. 0 or -ENOMEM. */
+int settle_begin(struct queue *q, struct delivery *d);
+/* The path over which the attempt goes on, behind those that a race tried for it. */
+void settle_paths(struct queue *q, struct delivery *d, const struct path_try *paths, unsigned count, int used);
+void settle_rcpt(struct queue *q, struct delivery *d, uint16_t index, enum rcpt_status status, const struct reply *r);
+/* Has this recipient its final answer in this attempt already? */
+bool settle_answered(const struct delivery *d, uint16_t index);
+/* Deliveries so far are made durable although the attempt goes on over another path, so that a crash does not repeat
+ * them. */
+void settle_interim(struct queue *q, struct delivery *d);
+/* Ends the attempt. Recipients without an answer are deferred with `rest`. `next_at` (steady; 0: by the delivery's own
+ * schedule) is when the deferred ones are due again. */
+void settle_end(struct queue *q, struct delivery *d, const struct reply *rest, uint64_t next_at);
+/* An attempt that ended before any path: all recipients get this reply; 5yz fails them, else they are deferred. */
+void settle_all(struct queue *q, struct delivery *d, const struct reply *r);
+/* Is the delivery's message older than retry { give_up }, and may it be given up now? */
+bool settle_expired(const struct queue *q, const struct delivery *d);
+/* For a delivery that waits without an attempt of its own and is too old: fails it with the site's fault. */
+void settle_give_up(struct queue *q, struct delivery *d, const struct attempt *fault, const char *reason);
+
+#endif

@@ -1,0 +1,246 @@
+/* queue/site.c: state. */
+#include "queue/site.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "conf/counter.h"
+
+enum { SITES_KEPT = 20000, FIRST_WINDOW = 2 * 16 };
+
+/* "25 10 a,b 20 c": the hosts of each preference in the order of their names, so that every order of an answer gives
+ * one key. */
+static int by_preference_and_name(const void *a, const void *b)
+{
+	const struct mx_host *x = *(const struct mx_host *const *)a, *y = *(const struct mx_host *const *)b;
+	if (x->preference != y->preference)
+		return x->preference < y->preference ? -1 : 1;
+	return strcmp(x->name, y->name);
+}
+
+static int literal_text(const struct mx *mx, char out[IP_TEXT + 2])
+{
+	char ip[IP_TEXT];
+	for (int f = 0; f < 2; f++)
+		if (mx->count == 1 && mx->hosts[0].name[0] == '\0' && mx->hosts[0].family[f].count > 0)
+			return snprintf(out, IP_TEXT + 2, "[%s]", ip_format(&mx->hosts[0].family[f].items[0], ip));
+	out[0] = '\0';
+	return 0;
+}
+
+static int build_key(const struct mx *mx, uint16_t port, struct buf *key)
+{
+	const struct mx_host **sorted = calloc(mx->count ? mx->count : 1, sizeof(const struct mx_host *));
+	if (sorted == NULL)
+		return -1;
+	for (size_t i = 0; i < mx->count; i++)
+		sorted[i] = &mx->hosts[i];
+	qsort(sorted, mx->count, sizeof(const struct mx_host *), by_preference_and_name);
+	char literal[IP_TEXT + 2];
+	literal_text(mx, literal);
+	int err = buf_printf(key, "%u", (unsigned)port);
+	for (size_t i = 0; err == 0 && i < mx->count; i++) {
+		if (i == 0 || sorted[i]->preference != sorted[i - 1]->preference)
+			err = buf_printf(key, " %u %s", (unsigned)sorted[i]->preference,
+				sorted[i]->name[0] ? sorted[i]->name : literal);
+		else
+			err = buf_printf(key, ",%s", sorted[i]->name);
+	}
+	free(sorted);
+	return err == -E2BIG ? 0 : err; /* hosts past the key's end do not tell sites apart */
+}
+
+static void fill_lane(const struct queue *q, struct site *s, const struct mx *mx, const char *name)
+{
+	const struct conf *c = q->conf;
+	struct lane *l = &s->lane;
+	char literal[IP_TEXT + 2];
+	literal_text(mx, literal);
+	const char *best = literal;
+	for (size_t i = 0; i < mx->count && literal[0] == '\0'; i++)
+		if (mx->hosts[i].preference == mx->hosts[0].preference &&
+			(best == literal || strcmp(mx->hosts[i].name, best) < 0))
+			best = mx->hosts[i].name;
+	snprintf(l->site, sizeof l->site, "%s", name ? name : best);
+	l->security = LANE_PLAIN;
+	l->source_ipv4 = c->source.ipv4;
+	l->source_ipv6 = c->source.ipv6;
+	const char *helo = c->source.helo ? c->source.helo : c->hostname;
+	snprintf(l->helo_ipv4, sizeof l->helo_ipv4, "%s", c->source.helo_ipv4 ? c->source.helo_ipv4 : helo);
+	snprintf(l->helo_ipv6, sizeof l->helo_ipv6, "%s", c->source.helo_ipv6 ? c->source.helo_ipv6 : helo);
+}
+
+static void free_site(struct queue *q, struct site *s)
+{
+	HASH_DEL(q->sites, s);
+	TAILQ_REMOVE(&q->sites_by_use, s, use);
+	if (s->in_turn)
+		TAILQ_REMOVE(&q->sites_in_turn, s, turn);
+	due_clear(&q->due, &s->due);
+	due_clear(&q->due, &s->sweep_due);
+	if (s->resting)
+		q->resting--;
+	q->site_count--;
+	intern_drop(&q->reasons, s->reason);
+	attempt_free(s->fault);
+	free(s->candidates);
+	free(s->key);
+	free(s);
+}
+
+static bool unused(const struct site *s)
+{
+	return s->deliveries == 0 && s->links == 0 && s->dial_count == 0;
+}
+
+void site_trim(struct queue *q)
+{
+	struct site *s = TAILQ_FIRST(&q->sites_by_use);
+	for (int looked = 0; q->site_count > SITES_KEPT && s != NULL && looked < 64; looked++) {
+		struct site *next = TAILQ_NEXT(s, use);
+		if (unused(s))
+			free_site(q, s);
+		s = next;
+	}
+}
+
+void site_free_all(struct queue *q)
+{
+	struct site *s;
+	while ((s = TAILQ_FIRST(&q->sites_by_use)) != NULL)
+		free_site(q, s);
+}
+
+struct site *site_find(const struct queue *q, const char *name)
+{
+	for (struct site *s = q->sites; s != NULL; s = s->hh.next)
+		if (strcasecmp(s->lane.site, name) == 0)
+			return s;
+	return NULL;
+}
+
+static struct site *add_site(struct queue *q, const struct mx *mx, const char *key, const char *name)
+{
+	struct site *s = calloc(1, sizeof *s);
+	if (s == NULL)
+		return NULL;
+	s->key = strdup(key);
+	if (s->key == NULL || due_reserve(&q->due, (uint32_t)(q->recipients + 2 * q->site_count + 1024)) != 0) {
+		free(s->key);
+		free(s);
+		return NULL;
+	}
+	HASH_ADD_KEYPTR(hh, q->sites, s->key, strlen(s->key), s);
+	if (s->hh.tbl == NULL) {
+		free(s->key);
+		free(s);
+		return NULL;
+	}
+	s->queue = q;
+	s->window = FIRST_WINDOW;
+	s->due.kind = DUE_SITE;
+	s->sweep_due.kind = DUE_SWEEP;
+	TAILQ_INIT(&s->ready);
+	TAILQ_INIT(&s->idle);
+	TAILQ_INIT(&s->busy);
+	TAILQ_INIT(&s->dials);
+	TAILQ_INSERT_TAIL(&q->sites_by_use, s, use);
+	q->site_count++;
+	fill_lane(q, s, mx, name);
+	return s;
+}
+
+struct site *site_get(struct queue *q, const struct mx *mx, uint16_t port, const char *name)
+{
+	struct buf key;
+	struct site *s = NULL;
+	buf_init(&key, SITE_KEY);
+	if (build_key(mx, port, &key) == 0) {
+		HASH_FIND(hh, q->sites, key.data, key.len, s);
+		if (s == NULL) {
+			site_trim(q);
+			s = add_site(q, mx, (const char *)key.data, name);
+		} else {
+			TAILQ_REMOVE(&q->sites_by_use, s, use);
+			TAILQ_INSERT_TAIL(&q->sites_by_use, s, use);
+		}
+	}
+	buf_fini(&key);
+	return s;
+}
+
+void site_take_addresses(struct queue *q, struct site *s, const struct mx *mx, uint16_t port)
+{
+	(void)q;
+	struct candidate *all = calloc(CANDIDATES_MAX, sizeof *all);
+	if (all == NULL)
+		return;
+	unsigned n = 0;
+	/* one address of each host and family first, so that a host with many leaves room for the others */
+	for (size_t round = 0, more = 1; more && n < CANDIDATES_MAX; round++) {
+		more = 0;
+		for (size_t i = 0; i < mx->count; i++)
+			for (int f = 1; f >= 0; f--) {
+				const struct mx_host *h = &mx->hosts[i];
+				if (round >= h->family[f].count || n >= CANDIDATES_MAX)
+					continue;
+				more = 1;
+				all[n] = (struct candidate){.to = {.ip = h->family[f].items[round], .port = port},
+					.preference = h->preference};
+				snprintf(all[n].host, sizeof all[n].host, "%s", h->name);
+				n++;
+			}
+	}
+	if (n == 0) {
+		free(all);
+		return;
+	}
+	struct candidate *fit = reallocarray(all, n, sizeof *all);
+	free(s->candidates);
+	s->candidates = fit ? fit : all;
+	s->candidate_count = n;
+}
+
+static bool was_tried(const struct delivery *d, const struct endpoint *to)
+{
+	for (unsigned i = 0; d != NULL && d->tries != NULL && i < d->tries->tried_count; i++)
+		if (endpoint_equal(&d->tries->tried[i], to))
+			return true;
+	return false;
+}
+
+static bool goes_first(const struct queue *q, const struct site *s, const struct delivery *d, const struct candidate *c)
+{
+	if (d != NULL && d->tries != NULL && d->tries->other != FAMILY_NONE)
+		return c->to.ip.family == d->tries->other;
+	if (d != NULL && d->greylisted != NULL)
+		return endpoint_equal(d->greylisted, &c->to);
+	return s->prefer != FAMILY_NONE && s->prefer_until > core_now(q) && c->to.ip.family == s->prefer;
+}
+
+unsigned site_candidates(
+	struct queue *q, const struct site *s, const struct delivery *d, bool probe, struct candidate *out, bool *full)
+{
+	unsigned n = 0;
+	*full = false;
+	for (unsigned i = 0; i < s->candidate_count; i++) {
+		if (was_tried(d, &s->candidates[i].to))
+			continue;
+		if (memory_open(q->memory, &s->candidates[i].to) >= q->conf->limits.address_connections) {
+			*full = true;
+			COUNT(limit_address_connections);
+			continue;
+		}
+		struct candidate c = s->candidates[i];
+		memory_fill(q->memory, &c, probe, core_now(q));
+		c.first = goes_first(q, s, d, &c);
+		unsigned at = n++;
+		while (at > 0 && out[at - 1].preference > c.preference) {
+			out[at] = out[at - 1];
+			at--;
+		}
+		out[at] = c;
+	}
+	return n;
+}

@@ -1,0 +1,24 @@
+/* queue/site.h: the table of sites: all domains behind the same hosts share one. State.
+ *
+ * Unused sites are kept for what they know (window, preferred family), up to limits { sites }; the longest unused goes.
+ */
+#ifndef QUEUE_SITE_H
+#define QUEUE_SITE_H
+
+#include "queue/core.h"
+
+/* Finds or makes the site of these hosts. `name`: for people; NULL: the best host's. NULL without memory. */
+struct site *site_get(struct queue *q, const struct mx *mx, uint16_t port, const char *name);
+struct site *site_find(const struct queue *q, const char *name);
+/* Takes up the addresses that the answer has. */
+void site_take_addresses(struct queue *q, struct site *s, const struct mx *mx, uint16_t port);
+/* What a dial may try now, with its history, sorted by preference; for `d` (may be NULL) without what it has tried.
+ * `out` has room for CANDIDATES_MAX. With `probe` doubtful addresses whose doubt is over may be probed by this dial.
+ * Returns the count; `*full` says that some were left out because of limits { address_connections }. */
+unsigned site_candidates(
+	struct queue *q, const struct site *s, const struct delivery *d, bool probe, struct candidate *out, bool *full);
+/* Frees the longest unused sites past the limit. */
+void site_trim(struct queue *q);
+void site_free_all(struct queue *q);
+
+#endif
