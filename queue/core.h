@@ -67,7 +67,7 @@ struct link {
 	TAILQ_ENTRY(link) next;
 	struct connection *connection;
 	struct site *site;
-	struct job *job;	/* NULL: idle */
+	struct work *work;	/* NULL: idle */
 	struct path_try *paths; /* what the race tried; goes to the first message's attempt */
 	unsigned path_count;
 	int used;
@@ -79,7 +79,7 @@ struct link {
 TAILQ_HEAD(link_list, link);
 
 /* A transaction of one delivery over one link. */
-struct job {
+struct work {
 	struct transaction transaction;
 	struct delivery *delivery;
 	struct link *link;
@@ -133,6 +133,13 @@ struct site {
 };
 TAILQ_HEAD(site_list, site);
 
+/* How many live messages have their content in a segment of the journal. */
+struct segment_count {
+	UT_hash_handle hh;
+	uint32_t segment;
+	uint64_t live;
+};
+
 struct queue {
 	/* from outside, set by queue.c (tests: by the test) */
 	uint64_t (*clock)(void); /* monotonic milliseconds */
@@ -150,12 +157,14 @@ struct queue {
 	uint64_t started;	  /* steady */
 	uint64_t no_expiry_until; /* steady: nothing is given up before */
 	bool draining;
+	bool incomplete; /* for want of memory the index does not know all that lives in the journal: nothing of that is freed */
 
 	struct idmap messages;
 	struct message_list with_body; /* oldest first */
 	struct due_heap due;
 	struct intern reasons;
 	struct memory *memory;
+	struct segment_count *segments;
 	struct domain *domains;
 	struct site *sites;
 	struct site_list sites_by_use, sites_in_turn;

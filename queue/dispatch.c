@@ -97,57 +97,57 @@ static void note_paths(struct queue *q, struct link *l, struct delivery *d)
 		t->tried[t->tried_count++] = info->to;
 }
 
-static void send_job(struct queue *q, struct link *l, struct delivery *d)
+static void send_work(struct queue *q, struct link *l, struct delivery *d)
 {
 	struct message *m = d->message;
-	struct job *j = settle_begin(q, d) == 0 ? calloc(1, sizeof *j + d->count * sizeof *j->rcpts) : NULL;
-	if (j == NULL) {
+	struct work *w = settle_begin(q, d) == 0 ? calloc(1, sizeof *w + d->count * sizeof *w->rcpts) : NULL;
+	if (w == NULL) {
 		struct reply r;
 		reply_set(&r, 451, "4.3.0", "not enough memory here");
 		settle_all(q, d, &r);
 		return;
 	}
 	note_paths(q, l, d);
-	struct transaction *t = &j->transaction;
+	struct transaction *t = &w->transaction;
 	for (unsigned i = d->first; i < d->first + d->count; i++)
 		if (m->rcpts[i].status == RCPT_QUEUED && !settle_answered(d, m->rcpts[i].index))
-			j->rcpts[t->rcpt_count++] =
+			w->rcpts[t->rcpt_count++] =
 				(struct transaction_rcpt){.address = m->rcpts[i].address, .index = m->rcpts[i].index};
-	t->rcpts = j->rcpts;
+	t->rcpts = w->rcpts;
 	t->id = m->id;
 	t->sender = m->sender;
 	t->size = m->size;
 	t->flags = m->flags;
 	t->done = on_transaction;
-	t->arg = j;
-	j->delivery = d;
-	j->link = l;
+	t->arg = w;
+	w->delivery = d;
+	w->link = l;
 	if (m->body != NULL) {
 		t->body = body_ref(m->body);
 	} else {
-		t->content = j->pinned = m->content;
-		store_pin(q->store, j->pinned);
+		t->content = w->pinned = m->content;
+		store_pin(q->store, w->pinned);
 		COUNT(bodies_read);
 	}
 	d->state = DELIVERY_ACTIVE;
-	link_take(l, j);
+	link_take(l, w);
 	connection_send(l->connection, t, !other_path_left(q, l->site, d));
 }
 
 /* Rows for what the peer answered; true if somebody is left without a final answer. */
-static bool take_answers(struct queue *q, struct job *j)
+static bool take_answers(struct queue *q, struct work *w)
 {
-	struct delivery *d = j->delivery;
+	struct delivery *d = w->delivery;
 	struct tries *tries = d->tries;
 	bool left = false;
-	for (unsigned i = 0; i < j->transaction.rcpt_count; i++) {
-		const struct transaction_rcpt *r = &j->transaction.rcpts[i];
+	for (unsigned i = 0; i < w->transaction.rcpt_count; i++) {
+		const struct transaction_rcpt *r = &w->transaction.rcpts[i];
 		unsigned class = r->answered ? reply_class(&r->reply) : 0;
 		enum rcpt_status status = class == 2 ? RCPT_DELIVERED : class == 5 ? RCPT_FAILED : RCPT_QUEUED;
 		left |= status == RCPT_QUEUED;
-		settle_rcpt(q, d, r->index, status, r->answered ? &r->reply : &j->transaction.last);
+		settle_rcpt(q, d, r->index, status, r->answered ? &r->reply : &w->transaction.last);
 		if (class == 4 && tries->first_4yz.ip.family == FAMILY_NONE) {
-			tries->first_4yz = connection_info(j->link->connection)->to;
+			tries->first_4yz = connection_info(w->link->connection)->to;
 			tries->greylisted = reply_is_greylisting(&r->reply);
 		}
 	}
@@ -172,15 +172,15 @@ static void count_success(struct site *s)
 }
 
 /* Where a delivery goes on whose transaction did not settle all its recipients. */
-static void after_transaction(struct queue *q, struct site *s, struct delivery *d, struct job *j)
+static void after_transaction(struct queue *q, struct site *s, struct delivery *d, struct work *w)
 {
-	const struct transaction *t = &j->transaction;
-	const struct endpoint to = connection_info(j->link->connection)->to;
+	const struct transaction *t = &w->transaction;
+	const struct endpoint to = connection_info(w->link->connection)->to;
 	if (t->end == TRANSACTION_LOCAL) {
 		on_unreadable(q, d, t);
 		return;
 	}
-	bool left = take_answers(q, j);
+	bool left = take_answers(q, w);
 	if (t->end == TRANSACTION_ANSWERED)
 		count_success(s);
 	else
@@ -218,23 +218,23 @@ static void after_unstarted(struct queue *q, struct site *s, struct delivery *d)
 
 static void on_transaction(struct transaction *t)
 {
-	struct job *j = t->arg;
-	struct link *l = j->link;
+	struct work *w = t->arg;
+	struct link *l = w->link;
 	struct site *s = l->site;
 	struct queue *q = s->queue;
-	struct delivery *d = j->delivery;
-	if (j->pinned.segment != 0)
-		store_unpin(q->store, j->pinned);
+	struct delivery *d = w->delivery;
+	if (w->pinned.segment != 0)
+		store_unpin(q->store, w->pinned);
 	body_unref(t->body);
 	d->tries->transfer_ms += t->transfer_ms;
 	if (t->end == TRANSACTION_UNSTARTED) {
 		after_unstarted(q, s, d);
 	} else {
 		d->tries->sessions++;
-		after_transaction(q, s, d, j);
+		after_transaction(q, s, d, w);
 	}
 	link_put_back(l, t->reusable);
-	free(j);
+	free(w);
 	dispatch_pump(q, s);
 }
 
@@ -303,7 +303,7 @@ static void dial_won(struct queue *q, struct site *s, struct dial *dial, struct 
 		connection_on_closed(dial->connection, connection_release);
 		connection_quit(dial->connection);
 	} else if (picky != NULL) {
-		send_job(q, l, picky);
+		send_work(q, l, picky);
 	}
 }
 
@@ -487,7 +487,7 @@ void dispatch_pump(struct queue *q, struct site *s)
 		if (l == NULL)
 			break;
 		index_detach(q, d);
-		send_job(q, l, d);
+		send_work(q, l, d);
 	}
 	while (s->dial_count < s->ready_count && site_has_room(q, s) && all_have_room(q, s)) {
 		unsigned before = s->dial_count;

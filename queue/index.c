@@ -29,6 +29,47 @@ static void drop_body(struct queue *q, struct message *m)
 	m->body = NULL;
 }
 
+uint64_t index_live_in(const struct queue *q, uint32_t segment)
+{
+	struct segment_count *c;
+	HASH_FIND(hh, q->segments, &segment, sizeof segment, c);
+	return c ? c->live : 0;
+}
+
+static void count_in(struct queue *q, uint32_t segment, int change)
+{
+	struct segment_count *c;
+	HASH_FIND(hh, q->segments, &segment, sizeof segment, c);
+	if (c == NULL) {
+		if (change < 0)
+			return;
+		c = calloc(1, sizeof *c);
+		if (c == NULL) {
+			q->incomplete = true;
+			return;
+		}
+		c->segment = segment;
+		HASH_ADD(hh, q->segments, segment, sizeof c->segment, c);
+		if (c->hh.tbl == NULL) {
+			free(c);
+			q->incomplete = true;
+			return;
+		}
+	}
+	c->live += (uint64_t)change;
+	if (c->live == 0) {
+		HASH_DEL(q->segments, c);
+		free(c);
+	}
+}
+
+void index_place(struct queue *q, struct message *m, struct place content)
+{
+	count_in(q, m->content.segment, -1);
+	m->content = content;
+	count_in(q, m->content.segment, 1);
+}
+
 int index_add(struct queue *q, const struct envelope *e, struct place content, struct place newest, bool in_file,
 	struct body *body, struct message **out)
 {
@@ -49,6 +90,7 @@ int index_add(struct queue *q, const struct envelope *e, struct place content, s
 	}
 	m->arrival = core_steady(q, m->arrival_ms);
 	m->content = content;
+	count_in(q, content.segment, 1);
 	m->newest = newest;
 	m->in_file = in_file;
 	if (body != NULL) {
@@ -171,6 +213,7 @@ void index_drop(struct queue *q, struct message *m)
 		free_tries(d);
 	}
 	idmap_remove(&q->messages, m->id);
+	count_in(q, m->content.segment, -1);
 	q->live_bytes -= journal_bytes(m);
 	if (m->flags & ENVELOPE_HELD)
 		COUNT_SET(messages_held, --q->held);

@@ -36,6 +36,11 @@ void index_remove(struct queue *q, struct message *m, const char *reason);
 /* An attempt of the delivery has ended: if its message is held or to be removed, does that and returns true. */
 bool index_take_back(struct queue *q, struct delivery *d);
 
+/* The content stands at another place of the journal now. */
+void index_place(struct queue *q, struct message *m, struct place content);
+/* Messages whose content stands in the segment. */
+uint64_t index_live_in(const struct queue *q, uint32_t segment);
+
 /* Drops accepted bodies from memory, oldest first, while all bodies together use more than three quarters of
  * body_memory. */
 void index_trim_bodies(struct queue *q);

@@ -12,7 +12,7 @@ static void on_closed(struct connection *c)
 	struct queue *q = s->queue;
 	void (*closed)(struct queue *, struct site *) = l->closed;
 	memory_opened(q->memory, &connection_info(c)->to, -1);
-	if (l->job == NULL)
+	if (l->work == NULL)
 		TAILQ_REMOVE(&s->idle, l, next);
 	else
 		TAILQ_REMOVE(&s->busy, l, next);
@@ -48,18 +48,18 @@ struct link *link_new(
 	return l;
 }
 
-void link_take(struct link *l, struct job *j)
+void link_take(struct link *l, struct work *w)
 {
 	TAILQ_REMOVE(&l->site->idle, l, next);
 	TAILQ_INSERT_TAIL(&l->site->busy, l, next);
-	l->job = j;
+	l->work = w;
 	l->sent++;
 }
 
 void link_put_back(struct link *l, bool reusable)
 {
 	TAILQ_REMOVE(&l->site->busy, l, next);
-	l->job = NULL;
+	l->work = NULL;
 	l->closing = !reusable;
 	/* the one used last goes first: the others may reach their idle time and close */
 	TAILQ_INSERT_HEAD(&l->site->idle, l, next);

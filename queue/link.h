@@ -8,8 +8,8 @@
  * link freed. NULL without memory: then the connection is still the caller's. */
 struct link *link_new(
 	struct queue *q, struct site *s, struct dial *dial, void (*closed)(struct queue *q, struct site *s));
-void link_take(struct link *l, struct job *j); /* idle → at work */
-/* The job is over; a link that is not reusable waits for its end. */
+void link_take(struct link *l, struct work *w); /* idle → at work */
+/* The work is over; a link that is not reusable waits for its end. */
 void link_put_back(struct link *l, bool reusable);
 
 #endif

@@ -151,8 +151,7 @@ static void look(struct queue *q, struct domain *domain)
 		return;
 	}
 	uint64_t clock = q->clock();
-	uint64_t at =
-		domain->looking && TAILQ_EMPTY(&domain->waiting) && domain->site == NULL ? 0 : mx_ready_at(mx, clock);
+	uint64_t at = mx_ready_at(mx, clock);
 	if (mx->complete)
 		domain->looking = false;
 	if (at <= clock)

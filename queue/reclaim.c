@@ -1,0 +1,319 @@
+/* queue/reclaim.c: state. */
+#include "queue/reclaim.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "conf/counter.h"
+#include "queue/entry.h"
+#include "queue/index.h"
+
+enum { SLICE = 500, MOVES_AT_ONCE = 16 };
+
+enum checkpoint_state { CHECKPOINT_NONE, CHECKPOINT_BEGINNING, CHECKPOINT_ADDING, CHECKPOINT_WAITING, CHECKPOINT_ENDING };
+
+struct reclaim {
+	struct queue *queue;
+	/* freeing the oldest segment */
+	uint32_t segment; /* 0: none */
+	uint64_t cursor;
+	bool looked;      /* the cursor has been through all messages */
+	unsigned moving;  /* copies under way */
+	bool failed;      /* one could not be copied: the segment stays for now */
+	/* checkpoint */
+	enum checkpoint_state checkpoint;
+	uint64_t at;
+	bool whole;
+	void (*done)(void *arg, int err);
+	void *arg;
+	struct envelope_rcpt *rcpts;
+	size_t rcpt_room;
+};
+
+/* One message on its way into a newer segment: its records are read, its content if that stood in the journal, then both are written. */
+struct move {
+	struct reclaim *reclaim;
+	struct message *message;
+	struct place pinned;
+	struct store_history history;
+	struct content_reader *reader;
+	struct body *body;
+};
+
+struct reclaim *reclaim_new(struct queue *q)
+{
+	struct reclaim *r = calloc(1, sizeof *r);
+	if (r != NULL)
+		r->queue = q;
+	return r;
+}
+
+void reclaim_free(struct reclaim *r)
+{
+	if (r == NULL)
+		return;
+	free(r->rcpts);
+	free(r);
+}
+
+bool reclaim_idle(const struct reclaim *r)
+{
+	return r->segment == 0 && r->checkpoint == CHECKPOINT_NONE;
+}
+
+/* ---- the envelope as it stands ---- */
+
+static uint64_t next_wall(void *arg, const struct delivery *d)
+{
+	const struct queue *q = arg;
+	return d->state == DELIVERY_DEFERRED ? core_wall(q, d->due.at) : 0;
+}
+
+static int current_envelope(struct reclaim *r, const struct message *m, struct envelope *e)
+{
+	if (m->rcpt_count > r->rcpt_room) {
+		struct envelope_rcpt *rcpts = reallocarray(r->rcpts, m->rcpt_count, sizeof *rcpts);
+		if (rcpts == NULL)
+			return -ENOMEM;
+		r->rcpts = rcpts;
+		r->rcpt_room = m->rcpt_count;
+	}
+	message_envelope(m, e, r->rcpts, next_wall, r->queue);
+	return 0;
+}
+
+/* ---- moving messages out of a segment ---- */
+
+static void end_move(struct move *v, bool moved)
+{
+	struct reclaim *r = v->reclaim;
+	struct message *m = v->message;
+	r->moving--;
+	r->failed |= !moved;
+	store_unpin(r->queue->store, v->pinned);
+	store_history_fini(&v->history);
+	body_unref(v->body);
+	free(v);
+	m->busy--;
+	index_settle(r->queue, m);
+}
+
+static void on_moved(struct entry *e, int status)
+{
+	struct move *v = e->arg;
+	if (status == 0) {
+		index_place(e->queue, e->message, e->commit.place);
+		COUNT(journal_moved);
+	}
+	end_move(v, status == 0);
+}
+
+static void write_move(struct move *v)
+{
+	struct queue *q = v->reclaim->queue;
+	struct message *m = v->message;
+	struct envelope e;
+	struct entry *entry = m->open > 0 && !m->removing ? entry_new(q, m, RECORD_MOVED, on_moved) : NULL;
+	if (entry == NULL) {
+		/* it ended meanwhile: then nothing of it has to move */
+		end_move(v, m->open == 0 || m->removing);
+		return;
+	}
+	entry->content = body_ref(v->body);
+	entry->arg = v;
+	if (current_envelope(v->reclaim, m, &e) != 0 ||
+		store_encode_moved(&e, v->history.attempts, v->history.attempt_count, &entry->meta) != 0) {
+		entry_drop(entry);
+		end_move(v, false);
+		return;
+	}
+	entry_post(entry);
+}
+
+static void on_content(void *arg)
+{
+	struct move *v = arg;
+	const uint8_t *p;
+	size_t n;
+	int state;
+	while ((state = content_reader_piece(v->reader, &p, &n)) == 1) {
+		if (body_append(v->body, p, n) != 0) {
+			state = -ENOMEM;
+			break;
+		}
+		content_reader_next(v->reader);
+	}
+	if (state == 0)
+		return;
+	content_reader_close(v->reader);
+	v->reader = NULL;
+	if (state == 2) {
+		write_move(v);
+		return;
+	}
+	LOG_ERR("unreadable", LF_ID("id", v->message->id), LF_STR("error", strerror(-state)),
+		LF_STR("what", "its segment of the journal is kept"));
+	if (state == -EBADMSG)
+		index_hold(v->reclaim->queue, v->message, ENVELOPE_DAMAGED, "its content in the spool is damaged", false);
+	end_move(v, false);
+}
+
+static void on_history(struct store_history *h)
+{
+	struct move *v = h->arg;
+	struct queue *q = v->reclaim->queue;
+	if (h->content != NULL) {
+		v->body = body_ref(h->content);
+		write_move(v);
+		return;
+	}
+	v->body = body_new();
+	v->reader = v->body ? content_reader_open(q->store, v->pinned, q->mailbox, on_content, v) : NULL;
+	if (v->reader == NULL)
+		end_move(v, false);
+	else
+		on_content(v);
+}
+
+static bool begin_move(struct reclaim *r, struct message *m)
+{
+	struct move *v = calloc(1, sizeof *v);
+	if (v == NULL)
+		return false;
+	v->reclaim = r;
+	v->message = m;
+	v->pinned = m->content;
+	v->history = (struct store_history){.home = r->queue->mailbox, .done = on_history, .arg = v, .newest = m->newest};
+	m->busy++;
+	r->moving++;
+	store_pin(r->queue->store, v->pinned);
+	store_read_history(r->queue->store, &v->history);
+	return true;
+}
+
+static bool move_slice(struct reclaim *r)
+{
+	struct queue *q = r->queue;
+	struct message *m;
+	for (unsigned n = 0; n < SLICE && !r->looked; n++) {
+		if (r->moving >= MOVES_AT_ONCE)
+			return false;
+		uint64_t id;
+		m = idmap_next(&q->messages, r->cursor, &id);
+		if (m == NULL) {
+			r->looked = true;
+			break;
+		}
+		r->cursor = id;
+		if (m->content.segment == r->segment && m->open > 0 && !m->removing && !begin_move(r, m))
+			r->failed = true;
+	}
+	if (!r->looked)
+		return true;
+	if (r->moving == 0)
+		r->segment = 0; /* reclaim_tick() frees it as soon as nothing lives in it */
+	return false;
+}
+
+/* ---- checkpoints ---- */
+
+static void on_checkpoint(void *arg, int err)
+{
+	struct reclaim *r = arg;
+	r->checkpoint = CHECKPOINT_NONE;
+	if (err == 0)
+		COUNT(checkpoints);
+	else
+		LOG_WARN("checkpoint-failed", LF_STR("error", strerror(-err)), LF_STR("what", "the older one stays in use"));
+	void (*done)(void *, int) = r->done;
+	r->done = NULL;
+	if (done != NULL)
+		done(r->arg, err);
+}
+
+static void on_begun(void *arg)
+{
+	struct reclaim *r = arg;
+	r->checkpoint = CHECKPOINT_ADDING;
+}
+
+static int begin_checkpoint(struct reclaim *r)
+{
+	r->at = 0;
+	r->whole = true;
+	r->checkpoint = CHECKPOINT_BEGINNING;
+	int err = store_checkpoint_begin(r->queue->store, r->queue->mailbox, on_begun, r);
+	if (err != 0)
+		r->checkpoint = CHECKPOINT_NONE;
+	return err;
+}
+
+static bool checkpoint_slice(struct reclaim *r)
+{
+	struct queue *q = r->queue;
+	for (unsigned n = 0; n < SLICE; n++) {
+		uint64_t id;
+		struct envelope e;
+		const struct message *m = idmap_next(&q->messages, r->at, &id);
+		if (m == NULL || !r->whole) {
+			r->checkpoint = CHECKPOINT_ENDING;
+			store_checkpoint_end(q->store, r->whole, on_checkpoint, r);
+			return false;
+		}
+		int err = current_envelope(r, m, &e);
+		if (err == 0)
+			err = store_checkpoint_add(q->store, &e, m->content, m->newest, m->in_file);
+		if (err == 1) {
+			r->checkpoint = CHECKPOINT_WAITING;
+			return false;
+		}
+		if (err != 0)
+			r->whole = false;
+		r->at = id;
+	}
+	return true;
+}
+
+void reclaim_checkpoint(struct reclaim *r, void (*done)(void *arg, int err), void *arg)
+{
+	r->done = done;
+	r->arg = arg;
+	int err = r->checkpoint == CHECKPOINT_NONE ? begin_checkpoint(r) : 0;
+	if (err != 0)
+		on_checkpoint(r, err);
+}
+
+/* ---- ticks ---- */
+
+void reclaim_tick(struct reclaim *r)
+{
+	struct queue *q = r->queue;
+	uint32_t oldest;
+	while (!q->incomplete && (oldest = store_oldest_segment(q->store)) != 0) {
+		/* messages that were stored there may still be in the mailbox */
+		while (mailbox_drain(q->mailbox, SLICE))
+			;
+		if (index_live_in(q, oldest) != 0)
+			break;
+		store_free_segment(q->store, oldest);
+	}
+	if (r->segment == 0 && !q->draining && !q->incomplete && !r->failed && (oldest = store_reclaim_wanted(q->store, q->live_bytes)) != 0) {
+		r->segment = oldest;
+		r->cursor = 0;
+		r->looked = false;
+	}
+	r->failed = false;
+	if (r->checkpoint == CHECKPOINT_NONE && !q->draining && store_checkpoint_wanted(q->store))
+		begin_checkpoint(r);
+}
+
+bool reclaim_slice(struct reclaim *r)
+{
+	bool more = false;
+	if (r->segment != 0)
+		more |= move_slice(r);
+	if (r->checkpoint == CHECKPOINT_ADDING)
+		more |= checkpoint_slice(r);
+	return more;
+}
