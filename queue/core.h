@@ -157,7 +157,8 @@ struct queue {
 	uint64_t started;	  /* steady */
 	uint64_t no_expiry_until; /* steady: nothing is given up before */
 	bool draining;
-	bool incomplete; /* for want of memory the index does not know all that lives in the journal: nothing of that is freed */
+	bool incomplete; /* for want of memory the index does not know all that lives in the journal: nothing of that is
+			    freed */
 
 	struct idmap messages;
 	struct message_list with_body; /* oldest first */
@@ -172,6 +173,8 @@ struct queue {
 	uint64_t recipients, held, damaged, live_bytes;
 	unsigned links, dials, resting;
 	unsigned site_count;
+	unsigned writing; /* entries that are being made or written */
+	bool stalled;	  /* something could not begin: the spool could not be written */
 
 	/* upwards: a message has come into the index and wants its deliveries scheduled */
 	void (*schedule)(struct queue *q, struct message *m);

@@ -472,8 +472,10 @@ static struct link *idle_link(const struct site *s, const struct delivery *d)
 
 void dispatch_pump(struct queue *q, struct site *s)
 {
-	if (!may_begin(q))
+	if (!may_begin(q)) {
+		q->stalled = true;
 		return;
+	}
 	if (s->resting) {
 		if (s->probe_due && s->dial_count == 0 && s->ready_count > 0) {
 			s->probe_due = false;
@@ -573,6 +575,17 @@ void dispatch_turns(struct queue *q)
 			return;
 		TAILQ_REMOVE(&q->sites_in_turn, s, turn);
 		s->in_turn = false;
+		dispatch_pump(q, s);
+	}
+}
+
+void dispatch_resume(struct queue *q)
+{
+	if (!q->stalled || !may_begin(q))
+		return;
+	q->stalled = false;
+	struct site *s;
+	TAILQ_FOREACH (s, &q->sites_by_use, use) {
 		dispatch_pump(q, s);
 	}
 }

@@ -19,6 +19,8 @@ void dispatch_sweep(struct queue *q, struct site *s);
 void dispatch_sweep_slice(struct queue *q, struct site *s);
 /* Sites that waited for the limit of all connections get their turn. */
 void dispatch_turns(struct queue *q);
+/* Once a second: goes on when the spool can be written again. */
+void dispatch_resume(struct queue *q);
 /* TERM: idle connections QUIT, dials end, nothing new begins. */
 void dispatch_drain(struct queue *q);
 

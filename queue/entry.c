@@ -18,11 +18,13 @@ struct entry *entry_new(
 	e->message = m;
 	e->done = done;
 	m->busy++;
+	q->writing++;
 	return e;
 }
 
 static void free_entry(struct entry *e)
 {
+	e->queue->writing--;
 	buf_fini(&e->meta);
 	attempt_free(e->attempt);
 	submission_unref(e->bounce);

@@ -19,12 +19,12 @@ struct queue;
 
 /* One word each; the order is that of their importance where a message has several. */
 enum rcpt_state {
-	RCPT_STATE_ACTIVE,    /* in an attempt now */
-	RCPT_STATE_READY,     /* due, waits for its turn at the site */
-	RCPT_STATE_ROUTING,   /* its domain is being looked up */
-	RCPT_STATE_RESTING,   /* its site rests: no path reached it */
-	RCPT_STATE_DEFERRED,  /* waits for its own next time */
-	RCPT_STATE_HELD,      /* by hand, or damaged */
+	RCPT_STATE_ACTIVE,   /* in an attempt now */
+	RCPT_STATE_READY,    /* due, waits for its turn at the site */
+	RCPT_STATE_ROUTING,  /* its domain is being looked up */
+	RCPT_STATE_RESTING,  /* its site rests: no path reached it */
+	RCPT_STATE_DEFERRED, /* waits for its own next time */
+	RCPT_STATE_HELD,     /* by hand, or damaged */
 	RCPT_STATE_DELIVERED,
 	RCPT_STATE_FAILED,
 	RCPT_STATE_COUNT
@@ -45,27 +45,27 @@ struct message_view {
 	uint64_t id;
 	uint64_t arrival_ms;
 	uint64_t size;
-	unsigned flags;     /* ENVELOPE_* */
-	const char *sender; /* "" is the null reverse-path */
-	const char *reason; /* why held or damaged; "" */
+	unsigned flags;		       /* ENVELOPE_* */
+	const char *sender;	       /* "" is the null reverse-path */
+	const char *reason;	       /* why held or damaged; "" */
 	const struct rcpt_view *rcpts; /* those that are not finished */
 	unsigned rcpt_count;
 };
 
 /* All conditions given must hold; 0, NULL and RCPT_STATE_COUNT are "any". */
 struct queue_filter {
-	const char *sender;  /* address, or @domain; compared without case; "<>" is the null reverse-path */
-	const char *rcpt;    /* address, or @domain, of any unfinished recipient */
+	const char *sender; /* address, or @domain; compared without case; "<>" is the null reverse-path */
+	const char *rcpt;   /* address, or @domain, of any unfinished recipient */
 	const char *site;
 	const char *domain;
 	enum rcpt_state state;
 	uint64_t older_than_ms, younger_than_ms; /* spans */
 	uint64_t larger_than;
-	const char *reason;  /* part of the reason's text, without case */
+	const char *reason; /* part of the reason's text, without case */
 };
 
-/* Calls `each` for messages with an ID above `after` in the order of IDs, looking at `budget` messages at the most. Returns the ID to go
- * on after, or 0 when the end was reached. `each` returns false to stop behind that message. */
+/* Calls `each` for messages with an ID above `after` in the order of IDs, looking at `budget` messages at the most.
+ * Returns the ID to go on after, or 0 when the end was reached. `each` returns false to stop behind that message. */
 uint64_t queue_list(struct queue *q, const struct queue_filter *f, uint64_t after, unsigned budget,
 	bool (*each)(void *arg, const struct message_view *m), void *arg);
 
@@ -74,7 +74,8 @@ int queue_find(struct queue *q, const char *text, uint64_t *id);
 /* 0 or -ENOENT. */
 int queue_view(struct queue *q, uint64_t id, void (*see)(void *arg, const struct message_view *m), void *arg);
 
-/* Every attempt that the journal has of it. `done` comes later, on the queue thread, unless the return is negative. The arrays are lent. */
+/* Every attempt that the journal has of it. `done` comes later, on the queue thread, unless the return is negative. The
+ * arrays are lent. */
 struct queue_history {
 	int status;
 	const struct envelope *envelope; /* as received, or as moved; NULL if unreadable */
@@ -83,8 +84,8 @@ struct queue_history {
 };
 int queue_read_history(struct queue *q, uint64_t id, void (*done)(void *arg, const struct queue_history *h), void *arg);
 
-/* The content, piece by piece. `piece` gets n > 0, then n = 0 and err = 0 at the end, or err < 0. After each piece no other comes
- * until queue_content_next(). */
+/* The content, piece by piece. `piece` gets n > 0, then n = 0 and err = 0 at the end, or err < 0. After each piece no
+ * other comes until queue_content_next(). */
 struct queue_content;
 int queue_read_content(struct queue *q, uint64_t id, struct queue_content **out,
 	void (*piece)(void *arg, int err, const uint8_t *p, size_t n), void *arg);
@@ -94,8 +95,9 @@ void queue_content_close(struct queue_content *c); /* must be called, also after
 /* ---- what an operator does; each is logged with `who` ---- */
 
 enum queue_action { QUEUE_RETRY, QUEUE_HOLD, QUEUE_RELEASE, QUEUE_REMOVE };
-/* One message. 0 (durable soon; a REMOVE or HOLD of a message in transfer takes effect when the transfer ends); -ENOENT; -EALREADY
- * (held already, not held). RETRY makes all its recipients due now and ends the rest of their sites (one probe). */
+/* One message. 0 (durable soon; a REMOVE or HOLD of a message in transfer takes effect when the transfer ends);
+ * -ENOENT; -EALREADY (held already, not held). RETRY makes all its recipients due now and ends the rest of their sites
+ * (one probe). */
 int queue_act(struct queue *q, enum queue_action action, uint64_t id, const char *reason, const char *who);
 
 /* ---- summaries: kept counts, no scan ---- */
@@ -105,17 +107,18 @@ extern const uint64_t queue_age_limits_ms[QUEUE_AGES - 1];
 
 struct site_view {
 	const char *name;
-	uint64_t recipients;       /* unfinished */
+	uint64_t recipients; /* unfinished */
 	uint64_t ages[QUEUE_AGES];
-	uint64_t oldest_ms;        /* wall time of arrival of the oldest, about */
+	uint64_t oldest_ms; /* wall time of arrival of the oldest, about */
 	unsigned active, connections, concurrency;
 	bool resting;
-	uint64_t probe_ms;         /* resting: wall time of the next probe */
-	const char *reason;        /* resting, or last fault */
+	uint64_t probe_ms;  /* resting: wall time of the next probe */
+	const char *reason; /* resting, or last fault */
 };
-/* Sites (and domains not yet routed), the fullest first, at most `most`. `total` gets all sites' sum under the name "". */
-void queue_summary(struct queue *q, unsigned most, void (*each)(void *arg, const struct site_view *s), struct site_view *total,
-	void *arg);
+/* Sites (and domains not yet routed), the fullest first, at most `most`. `total` gets all sites' sum under the name "".
+ */
+void queue_summary(struct queue *q, unsigned most, void (*each)(void *arg, const struct site_view *s),
+	struct site_view *total, void *arg);
 
 struct queue_status {
 	uint64_t messages, recipients, held, damaged, sites, resting, connections, dials;
@@ -138,10 +141,12 @@ struct trace_candidate {
 };
 struct queue_trace {
 	/* called on the queue thread; any may be NULL */
-	void (*route)(void *arg, const char *text); /* one line a step: "route *: by MX", "MX 10 mx1.example (secure)", "site mx1.example" */
+	void (*route)(void *arg,
+		const char *
+			text); /* one line a step: "route *: by MX", "MX 10 mx1.example (secure)", "site mx1.example" */
 	void (*candidate)(void *arg, const struct trace_candidate *c); /* in the order in which they would be tried */
-	void (*path)(void *arg, const struct path_try *p);             /* connect: each as it ends */
-	void (*done)(void *arg, int err, const char *summary); /* last; err < 0: the route failed */
+	void (*path)(void *arg, const struct path_try *p);	       /* connect: each as it ends */
+	void (*done)(void *arg, int err, const char *summary);	       /* last; err < 0: the route failed */
 	void *arg;
 };
 struct trace;

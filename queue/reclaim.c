@@ -11,16 +11,22 @@
 
 enum { SLICE = 500, MOVES_AT_ONCE = 16 };
 
-enum checkpoint_state { CHECKPOINT_NONE, CHECKPOINT_BEGINNING, CHECKPOINT_ADDING, CHECKPOINT_WAITING, CHECKPOINT_ENDING };
+enum checkpoint_state {
+	CHECKPOINT_NONE,
+	CHECKPOINT_BEGINNING,
+	CHECKPOINT_ADDING,
+	CHECKPOINT_WAITING,
+	CHECKPOINT_ENDING
+};
 
 struct reclaim {
 	struct queue *queue;
 	/* freeing the oldest segment */
 	uint32_t segment; /* 0: none */
 	uint64_t cursor;
-	bool looked;      /* the cursor has been through all messages */
-	unsigned moving;  /* copies under way */
-	bool failed;      /* one could not be copied: the segment stays for now */
+	bool looked;	 /* the cursor has been through all messages */
+	unsigned moving; /* copies under way */
+	bool failed;	 /* one could not be copied: the segment stays for now */
 	/* checkpoint */
 	enum checkpoint_state checkpoint;
 	uint64_t at;
@@ -31,7 +37,8 @@ struct reclaim {
 	size_t rcpt_room;
 };
 
-/* One message on its way into a newer segment: its records are read, its content if that stood in the journal, then both are written. */
+/* One message on its way into a newer segment: its records are read, its content if that stood in the journal, then
+ * both are written. */
 struct move {
 	struct reclaim *reclaim;
 	struct message *message;
@@ -155,7 +162,8 @@ static void on_content(void *arg)
 	LOG_ERR("unreadable", LF_ID("id", v->message->id), LF_STR("error", strerror(-state)),
 		LF_STR("what", "its segment of the journal is kept"));
 	if (state == -EBADMSG)
-		index_hold(v->reclaim->queue, v->message, ENVELOPE_DAMAGED, "its content in the spool is damaged", false);
+		index_hold(
+			v->reclaim->queue, v->message, ENVELOPE_DAMAGED, "its content in the spool is damaged", false);
 	end_move(v, false);
 }
 
@@ -163,8 +171,8 @@ static void on_history(struct store_history *h)
 {
 	struct move *v = h->arg;
 	struct queue *q = v->reclaim->queue;
-	if (h->content != NULL) {
-		v->body = body_ref(h->content);
+	if (h->file != NULL) {
+		v->body = body_ref(h->file);
 		write_move(v);
 		return;
 	}
@@ -184,7 +192,8 @@ static bool begin_move(struct reclaim *r, struct message *m)
 	v->reclaim = r;
 	v->message = m;
 	v->pinned = m->content;
-	v->history = (struct store_history){.home = r->queue->mailbox, .done = on_history, .arg = v, .newest = m->newest};
+	v->history =
+		(struct store_history){.home = r->queue->mailbox, .done = on_history, .arg = v, .newest = m->newest};
 	m->busy++;
 	r->moving++;
 	store_pin(r->queue->store, v->pinned);
@@ -225,7 +234,8 @@ static void on_checkpoint(void *arg, int err)
 	if (err == 0)
 		COUNT(checkpoints);
 	else
-		LOG_WARN("checkpoint-failed", LF_STR("error", strerror(-err)), LF_STR("what", "the older one stays in use"));
+		LOG_WARN("checkpoint-failed", LF_STR("error", strerror(-err)),
+			LF_STR("what", "the older one stays in use"));
 	void (*done)(void *, int) = r->done;
 	r->done = NULL;
 	if (done != NULL)
@@ -298,7 +308,8 @@ void reclaim_tick(struct reclaim *r)
 			break;
 		store_free_segment(q->store, oldest);
 	}
-	if (r->segment == 0 && !q->draining && !q->incomplete && !r->failed && (oldest = store_reclaim_wanted(q->store, q->live_bytes)) != 0) {
+	if (r->segment == 0 && !q->draining && !q->incomplete && !r->failed &&
+		(oldest = store_reclaim_wanted(q->store, q->live_bytes)) != 0) {
 		r->segment = oldest;
 		r->cursor = 0;
 		r->looked = false;

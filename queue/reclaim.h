@@ -1,5 +1,5 @@
-/* queue/reclaim.h: keeps the journal short: frees segments, copies the rest of an old one forward, writes checkpoints. State; all in
- * slices over a cursor by ID. */
+/* queue/reclaim.h: keeps the journal short: frees segments, copies the rest of an old one forward, writes checkpoints.
+ * State; all in slices over a cursor by ID. */
 #ifndef QUEUE_RECLAIM_H
 #define QUEUE_RECLAIM_H
 

@@ -200,6 +200,8 @@ static void ask(struct queue *q, struct domain *domain)
 	if (domain->mx == NULL) {
 		reply_set(&r, 451, "4.3.0", "the look-up of %s could not be started", domain->name);
 		answer_waiting(q, domain, &r);
+	} else if (domain->mx->complete) {
+		look(q, domain); /* nothing had to be asked: no callback comes */
 	}
 }
 

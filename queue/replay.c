@@ -1,0 +1,93 @@
+/* queue/replay.c: state. */
+#include "queue/replay.h"
+
+#include <errno.h>
+
+#include "queue/index.h"
+
+static int on_message(void *arg, enum record_type type, const struct envelope *e, struct place content,
+	struct place newest, bool in_file)
+{
+	struct queue *q = arg;
+	struct message *m;
+	(void)type;
+	int err = index_add(q, e, content, newest, in_file, NULL, &m);
+	if (err != -ENOENT)
+		return err;
+	/* written down when its last recipient was just done */
+	struct message *old = index_get(q, e->id);
+	if (old != NULL)
+		index_drop(q, old);
+	return 0;
+}
+
+static int on_outcome(void *arg, uint64_t id, const struct attempt *a, struct place newest)
+{
+	struct queue *q = arg;
+	struct message *m = index_get(q, id);
+	if (m == NULL)
+		return 0;
+	m->newest = newest;
+	const struct delivery *counted = NULL;
+	for (unsigned i = 0; i < a->rcpt_count; i++) {
+		struct delivery *d;
+		struct rcpt *r = message_rcpt(m, a->rcpts[i].index, &d);
+		if (r == NULL)
+			continue;
+		if (counted != d && d->attempts < UINT16_MAX)
+			d->attempts++;
+		counted = d;
+		index_finish_rcpt(q, d, r, (enum rcpt_status)a->rcpts[i].status);
+		if (a->rcpts[i].status == RCPT_QUEUED) {
+			char text[REPLY_TEXT_MAX + 32];
+			d->since = a->next_ms;
+			index_set_reason(q, d, reply_format(&a->replies[a->rcpts[i].reply], text, sizeof text));
+		}
+	}
+	if (m->open == 0)
+		index_drop(q, m);
+	return 0;
+}
+
+static int on_held(void *arg, uint64_t id, bool held, const char *reason, struct place newest)
+{
+	struct queue *q = arg;
+	struct message *m = index_get(q, id);
+	if (m == NULL)
+		return 0;
+	m->newest = newest;
+	if (held)
+		index_hold(q, m, ENVELOPE_HELD, reason, true);
+	else
+		index_release(q, m, true);
+	return 0;
+}
+
+static int on_removed(void *arg, uint64_t id)
+{
+	struct queue *q = arg;
+	struct message *m = index_get(q, id);
+	if (m != NULL)
+		index_drop(q, m);
+	return 0;
+}
+
+static void on_damaged(void *arg, uint64_t id, struct place where, const char *what)
+{
+	struct queue *q = arg;
+	struct message *m = id != 0 ? index_get(q, id) : NULL;
+	LOG_ERR("spool-damage", LF_ID("id", id), LF_NUM("segment", where.segment), LF_NUM("offset", where.offset),
+		LF_STR("what", what), LF_STR("then", m ? "the message is held" : "no message is known to need it"));
+	if (m != NULL)
+		index_hold(q, m, ENVELOPE_DAMAGED, what, true);
+}
+
+void replay_calls(struct store_replay *out, struct queue *q)
+{
+	*out = (struct store_replay){.arg = q,
+		.message = on_message,
+		.outcome = on_outcome,
+		.held = on_held,
+		.removed = on_removed,
+		.damaged = on_damaged};
+}
