@@ -44,8 +44,7 @@ struct move {
 	struct message *message;
 	struct place pinned;
 	struct store_history history;
-	struct content_reader *reader;
-	struct body *body;
+	struct content_body content;
 };
 
 struct reclaim *reclaim_new(struct queue *q)
@@ -100,7 +99,7 @@ static void end_move(struct move *v, bool moved)
 	r->failed |= !moved;
 	store_unpin(r->queue->store, v->pinned);
 	store_history_fini(&v->history);
-	body_unref(v->body);
+	body_unref(v->content.body);
 	free(v);
 	m->busy--;
 	index_settle(r->queue, m);
@@ -127,7 +126,7 @@ static void write_move(struct move *v)
 		end_move(v, m->open == 0 || m->removing);
 		return;
 	}
-	entry->content = body_ref(v->body);
+	entry->content = body_ref(v->content.body);
 	entry->arg = v;
 	if (current_envelope(v->reclaim, m, &e) != 0 ||
 		store_encode_moved(&e, v->history.attempts, v->history.attempt_count, &entry->meta) != 0) {
@@ -138,30 +137,16 @@ static void write_move(struct move *v)
 	entry_post(entry);
 }
 
-static void on_content(void *arg)
+static void on_content(struct content_body *c)
 {
-	struct move *v = arg;
-	const uint8_t *p;
-	size_t n;
-	int state;
-	while ((state = content_reader_piece(v->reader, &p, &n)) == 1) {
-		if (body_append(v->body, p, n) != 0) {
-			state = -ENOMEM;
-			break;
-		}
-		content_reader_next(v->reader);
-	}
-	if (state == 0)
-		return;
-	content_reader_close(v->reader);
-	v->reader = NULL;
-	if (state == 2) {
+	struct move *v = c->arg;
+	if (c->status == 0) {
 		write_move(v);
 		return;
 	}
-	LOG_ERR("unreadable", LF_ID("id", v->message->id), LF_STR("error", strerror(-state)),
+	LOG_ERR("unreadable", LF_ID("id", v->message->id), LF_STR("error", strerror(-c->status)),
 		LF_STR("what", "its segment of the journal is kept"));
-	if (state == -EBADMSG)
+	if (c->status == -EBADMSG)
 		index_hold(
 			v->reclaim->queue, v->message, ENVELOPE_DAMAGED, "its content in the spool is damaged", false);
 	end_move(v, false);
@@ -171,17 +156,8 @@ static void on_history(struct store_history *h)
 {
 	struct move *v = h->arg;
 	struct queue *q = v->reclaim->queue;
-	if (h->file != NULL) {
-		v->body = body_ref(h->file);
-		write_move(v);
-		return;
-	}
-	v->body = body_new();
-	v->reader = v->body ? content_reader_open(q->store, v->pinned, q->mailbox, on_content, v) : NULL;
-	if (v->reader == NULL)
-		end_move(v, false);
-	else
-		on_content(v);
+	v->content = (struct content_body){.home = q->mailbox, .done = on_content, .arg = v, .content = v->pinned};
+	store_read_body(q->store, &v->content);
 }
 
 static bool begin_move(struct reclaim *r, struct message *m)
