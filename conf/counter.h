@@ -12,7 +12,8 @@
 #define COUNTERS(X)                                                                                                    \
 	X(sessions_accepted, "client connections accepted")                                                            \
 	X(sessions_refused_all, "client connections refused: limits { sessions }")                                     \
-	X(sessions_refused_client, "client connections refused: limits { sessions_per_client } or { sessions_per_other }") \
+	X(sessions_refused_client,                                                                                     \
+		"client connections refused: limits { sessions_per_client } or { sessions_per_other }")                \
 	X(sessions_open, "client sessions open now")                                                                   \
 	X(messages_received, "messages accepted for delivery")                                                         \
 	X(bytes_received, "bytes of messages accepted")                                                                \
@@ -21,7 +22,7 @@
 	X(refused_recipients, "recipients refused: limits { recipients }")                                             \
 	X(refused_hops, "messages refused: limits { hops }")                                                           \
 	X(refused_queue, "messages refused: limits { messages }")                                                      \
-	X(refused_space, "messages refused: storage { min_free }")                                                       \
+	X(refused_space, "messages refused: storage { min_free }")                                                     \
 	X(refused_storage, "messages refused: the spool could not be written")                                         \
 	X(timeouts_command, "sessions ended: limits { command_time }")                                                 \
 	X(timeouts_data, "sessions ended: limits { data_time }")                                                       \
@@ -63,7 +64,7 @@
 	X(journal_moved, "messages copied forward to free a segment")                                                  \
 	X(checkpoints, "index checkpoints written")                                                                    \
 	X(bodies_spilled, "bodies written to a file of their own")                                                     \
-	X(bodies_dropped, "accepted bodies dropped from memory: storage { body_memory }")                                \
+	X(bodies_dropped, "accepted bodies dropped from memory: storage { body_memory }")                              \
 	X(bodies_read, "bodies read back from the spool")                                                              \
 	X(log_dropped, "log lines dropped: log { buffer }")                                                            \
 	X(control_refused, "control connections refused: limits { control }")                                          \
@@ -73,7 +74,7 @@ enum counter {
 #define X(name, help) COUNTER_##name,
 	COUNTERS(X)
 #undef X
-	COUNTER_COUNT
+		COUNTER_COUNT
 };
 
 extern _Atomic uint64_t counter_values[COUNTER_COUNT];
