@@ -134,7 +134,7 @@ void client_lost(struct client *c, enum fault why, uint64_t unsent)
 	c->unsent = unsent < c->sent ? unsent : c->sent;
 	if (c->state == CLIENT_QUIT)
 		why = FAULT_NONE;
-	reply_set(&c->last, 0, "", "%s", fault_text(why));
+	reply_set(&c->last, 0, "", "%s", why == FAULT_NONE ? "this relay is stopping" : fault_text(why));
 	close_client(c, why);
 }
 
@@ -564,7 +564,7 @@ void client_receive(struct client *c, const void *in, size_t len, uint64_t unsen
 
 static void add_slice(struct client *c, const uint8_t *p, size_t n)
 {
-	c->slices[c->slice_count++] = (struct client_slice){p, n};
+	c->slices[c->slice_count++] = (struct client_slice){p, n, false};
 }
 
 /* Cuts the piece into slices: a line that begins with a dot begins with it twice (RFC 5321 §4.5.2). The second dot is
@@ -605,7 +605,7 @@ unsigned client_output(struct client *c, struct client_slice out[CLIENT_SLICES +
 {
 	unsigned n = 0;
 	if (c->out.len > 0)
-		out[n++] = (struct client_slice){c->out.data, c->out.len};
+		out[n++] = (struct client_slice){c->out.data, c->out.len, true};
 	if (c->slice_count == 0)
 		cut_slices(c);
 	for (unsigned i = 0; i < c->slice_count; i++)

@@ -40,6 +40,7 @@ enum { CLIENT_WINDOW = 100, CLIENT_SLICES = 16 };
 struct client_slice {
 	const void *p;
 	size_t n;
+	bool text; /* in the client's own buffer; else in the content */
 };
 
 struct client_job {

@@ -72,7 +72,8 @@ void connection_set_arg(struct connection *c, void *arg);
 void *connection_arg(const struct connection *c);
 
 /* Called (queue thread) when the connection is gone or must not be used any more (421, idle time over, messages' limit
- * reached, reset). It comes once, after the last transaction's `done`. Then connection_release(). */
+ * reached, reset). It comes once, after the last transaction's `done`. Then connection_release(). To be set within
+ * the dial's `done`. */
 void connection_on_closed(struct connection *c, void (*closed)(struct connection *c));
 void connection_release(struct connection *c); /* after `closed`: frees it */
 /* QUIT and close when idle (drain, or a lane no longer wanted); `closed` comes later. */
