@@ -45,7 +45,11 @@ $(1)/relay64: $(1)/obj/smtpd/main.o $(1)/librelay64.a
 $(1)/relayq: $(1)/obj/queue/tool/main.o $(1)/librelay64.a
 	@echo '  LINK  $$@'
 	@$$(CC) $(2) $(3) -o $$@ $$^ $(LIBS)
-$(1)/unit/%: $(1)/obj/tests/unit/%.o $(HELPERS:%.c=$(1)/obj/%.o) $(1)/librelay64.a
+# an archive: a test takes only the helpers that it uses, so it may stand in for what another one's helper needs
+$(1)/libhelpers.a: $(HELPERS:%.c=$(1)/obj/%.o)
+	@rm -f $$@
+	@ar rcs $$@ $$^
+$(1)/unit/%: $(1)/obj/tests/unit/%.o $(1)/libhelpers.a $(1)/librelay64.a
 	@mkdir -p $$(dir $$@)
 	@echo '  LINK  $$@'
 	@$$(CC) $(2) $(3) -o $$@ $$^ $(LIBS) -lcmocka
