@@ -26,6 +26,7 @@ HEADERS  := $(sort $(foreach f,$(FOLDERS),$(wildcard $(f)/*.h $(f)/*/*.h)))
 MAINS    := smtpd/main.c queue/tool/main.c
 PARTS    := $(filter-out $(MAINS),$(SOURCES))
 UNITS    := $(sort $(wildcard tests/unit/*_test.c))
+TESTED   := $(UNITS:tests/unit/%.c=build/asan/unit/%)
 HELPERS  := $(filter-out $(UNITS),$(wildcard tests/unit/*.c))
 
 all: build/relay64 build/relayq                       ## build into build/ (-O2, hardened, debug symbols)
@@ -60,17 +61,61 @@ $(eval $(call variant,build,$(OPTIMISE),$(HARDEN)))
 $(eval $(call variant,build/asan,$(SANITIZE),))
 $(eval $(call variant,build/tsan,$(THREADS),))
 
-unit: $(UNITS:tests/unit/%.c=build/asan/unit/%)       ## build and run the unit tests (ASan, UBSan)
-	tests/unit/run build/asan/unit
+deps:                                                 ## install what the build needs (apt, only what is missing)
+	@contrib/need $(BUILD_PACKAGES)
+
+test-deps: deps
+	@contrib/need $(TEST_PACKAGES)
+
+run: deps                                             ## install, build, and run the relay on safe defaults (port 2525, ./var)
+	@$(MAKE) --no-print-directory -s all
+	@build/relay64 --try
 
 ROUNDS   ?= 5
-lab: all build/asan/relay64 build/asan/relayq          ## run the lab: real servers in network namespaces (root)
+test: test-deps                                       ## install what the tests need; unit, crash and lab tests; counts
+	@$(MAKE) --no-print-directory -j$$(nproc) all $(TESTED) build/asan/relay64 build/asan/relayq
+	@tests/run
+
+unit: $(TESTED)                                       ## unit tests alone (ASan, UBSan)
+	tests/unit/run build/asan/unit
+
+lab: all build/asan/relay64 build/asan/relayq         ## the lab alone: real servers in network namespaces (root)
 	tests/lab/run
 
 crash: build/asan/relay64 build/asan/relayq           ## kill -9 under load, ROUNDS=5 times, and do the books
 	tests/crash/run --rounds $(ROUNDS)
 
-demo: all                                             ## show a mail's way from IPv4-only to IPv6-only (root)
-	tests/lab/demo
+demo: deps                                            ## show a mail's way from an IPv4-only to an IPv6-only server (root)
+	@contrib/need $(TEST_PACKAGES)
+	@$(MAKE) --no-print-directory -s all
+	@tests/lab/demo
 
-.PHONY: all unit lab crash demo
+install: all                                          ## install to DESTDIR and PREFIX
+	install -d $(DESTDIR)$(PREFIX)/sbin $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/share/doc/relay64
+	install -d $(DESTDIR)$(PREFIX)/share/man/man1 $(DESTDIR)$(PREFIX)/share/man/man5 $(DESTDIR)$(PREFIX)/share/man/man8
+	install -m 755 build/relay64 $(DESTDIR)$(PREFIX)/sbin/relay64
+	install -m 755 build/relayq $(DESTDIR)$(PREFIX)/bin/relayq
+	install -m 644 queue/relayq.1 $(DESTDIR)$(PREFIX)/share/man/man1/relayq.1
+	install -m 644 conf/relay64.conf.5 $(DESTDIR)$(PREFIX)/share/man/man5/relay64.conf.5
+	install -m 644 smtpd/relay64.8 $(DESTDIR)$(PREFIX)/share/man/man8/relay64.8
+	install -m 644 conf/relay64.conf.sample README.md LICENSE $(DESTDIR)$(PREFIX)/share/doc/relay64/
+
+TEXTS    := $(SOURCES) $(HEADERS) $(wildcard tests/unit/*.c tests/unit/*.h)
+format:                                               ## clang-format all C files in place
+	@contrib/need clang-format
+	clang-format -i $(TEXTS)
+
+lint: deps                                            ## formatting, includes, clang-tidy, cppcheck
+	@contrib/need $(LINT_PACKAGES) python3
+	clang-format --dry-run --Werror $(TEXTS)
+	tests/includes .
+	cppcheck --quiet --std=c11 --enable=warning,portability --inline-suppr --error-exitcode=1 -I. $(SOURCES)
+	printf '%s\n' $(SOURCES) | xargs -P $$(nproc) -n 4 clang-tidy --quiet -- -std=gnu11 $(DEFINES)
+
+clean:                                                ## remove build/
+	rm -rf build
+
+help:                                                 ## this list
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1|\2/p' Makefile | column -t -s '|'
+
+.PHONY: all deps test-deps run test unit lab crash demo install format lint clean help
