@@ -1,26 +1,6 @@
-/* queue/control_json.h: what relayq and the daemon say to each other on the control socket. Protocol: pure.
+/* queue/control_json.h: requests read and answers written on the control socket, the daemon's side. Protocol: pure.
  *
- * A client writes one JSON object on one line (at most CONTROL_LINE_MAX bytes with its end) and reads lines, each one
- * object, up to the one of type "end" or "error", which closes the answer; then it may ask again. Answers are ASCII:
- * all else is \u-escaped. Names that end in `_ms` are milliseconds: wall time since 1970 UTC, or a span. A client that
- * closes its side ends what it asked for. New members may come in answers at any time; others are refused in requests.
- *
- * Request: {"v":1,"command":"list", …}
- *   list      sender rcpt site domain state reason (strings), older_ms younger_ms larger, after (ID to go on behind),
- * limit (0: all) show      id (or its unambiguous beginning) cat       id summary   limit (sites; default 100, at most
- * CONTROL_SITES_MAX) retry hold release remove   ids (array of strings); hold, remove: reason trace     domain, connect
- * (boolean) status version Answer lines, by "type": message   id arrival_ms size sender flags (array of words) reason
- * rcpt_count rcpts (list: the first CONTROL_RCPTS_LISTED; show: none, they follow one a line) rcpt      index address
- * state attempts next_ms site reason attempt   when_ms took_ms next_ms site used paths replies rcpts (the first
- * CONTROL_RCPTS_SHOWN) rcpt_count content   base64 (a piece of the message, in order) site      name recipients ages
- * oldest_ms active connections concurrency resting probe_ms reason; "total" is alike done      id ok [code text] (one
- * for each of `ids`, in their order) route     text candidate host address family preference usable why history path as
- * in an attempt: host address family preference fault fault_text started_ms connect_ms greeting_ms total_ms reply
- *   status    version storage spool messages recipients held damaged sites resting connections dials journal_segments
- *             started_ms now_ms counters (object)
- *   version   version protocol
- *   end       v count [next (list: go on behind this ID)] [summary (trace)] now_ms
- *   error     v code text; codes: the words of CONTROL_ERRORS */
+ * What they look like is in queue/control_protocol.h. */
 #ifndef QUEUE_CONTROL_JSON_H
 #define QUEUE_CONTROL_JSON_H
 
@@ -30,42 +10,8 @@
 #include <stdint.h>
 
 #include "conf/buf.h"
+#include "queue/control_protocol.h"
 #include "queue/inspect.h"
-
-enum {
-	CONTROL_VERSION = 1,
-	CONTROL_LINE_MAX = 16384,
-	CONTROL_SITES_MAX = 10000,
-	CONTROL_IDS_MAX = 1000,
-	CONTROL_RCPTS_LISTED = 20,
-	CONTROL_RCPTS_SHOWN = 100,
-	CONTROL_STRING_MAX = 1024,
-	CONTROL_PIECE = 24576, /* bytes of content in one line at the most */
-};
-
-/* X(name, word) */
-#define CONTROL_ERRORS(X)                                                                                              \
-	X(SYNTAX, "syntax")	  /* not one JSON object on one line */                                                \
-	X(TOO_LONG, "too-long")	  /* the line is over CONTROL_LINE_MAX */                                              \
-	X(VERSION, "version")	  /* "v" is not ours */                                                                \
-	X(COMMAND, "command")	  /* no such command */                                                                \
-	X(ARGUMENT, "argument")	  /* a member is missing, unknown or out of range */                                   \
-	X(NOT_FOUND, "not-found") /* no such message */                                                                \
-	X(AMBIGUOUS, "ambiguous") /* more than one ID begins so */                                                     \
-	X(ALREADY, "already")	  /* held already, not held */                                                         \
-	X(DENIED, "denied")	  /* this user may not ask */                                                          \
-	X(BUSY, "busy")		  /* limits { control } */                                                             \
-	X(FAILED, "failed")	  /* the text says why */
-
-enum control_error {
-#define X(name, word) CONTROL_ERROR_##name,
-	CONTROL_ERRORS(X)
-#undef X
-		CONTROL_ERROR_COUNT
-};
-const char *control_error_word(enum control_error e);
-/* Of a negative code of queue/inspect.h. */
-enum control_error control_error_of(int err);
 
 enum control_verb {
 	CONTROL_LIST,

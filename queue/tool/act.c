@@ -4,10 +4,12 @@
 #include <string.h>
 
 #include "conf/id.h"
-#include "queue/control_json.h"
 #include "queue/tool/client.h"
 
-enum { BATCH = 500, INPUT_LINE = 65536 }; /* IDs in one request: far below CONTROL_LINE_MAX */
+enum {
+	BATCH = 500,
+	INPUT_LINE = 65536
+}; /* IDs in one request: far below CONTROL_LINE_MAX of queue/control_protocol.h */
 
 struct work {
 	struct tool *tool;

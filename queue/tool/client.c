@@ -10,7 +10,7 @@
 #include <unistd.h>
 
 #include "conf/buf.h"
-#include "queue/control_json.h"
+#include "queue/control_protocol.h"
 #include "queue/tool/text.h"
 
 enum { ANSWER_LINE_MAX = 32 << 20, READ_SIZE = 65536, PLACES = 2 };
@@ -94,7 +94,7 @@ static enum tool_exit find_daemon(struct tool *t, int *fd)
 	return tool_fail(t, TOOL_UNAVAILABLE, "no daemon answers at %s: %s", tried,
 		denied		? "ask as root, as the daemon's user or as a member of its group"
 		: named == NULL ? "start relay64, or name its control socket with -c"
-				: "start relay64, or name its control socket rightly");
+				: "start relay64, or give the right path");
 }
 
 /* ---- asking ---- */
