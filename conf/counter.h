@@ -14,6 +14,7 @@
 	X(sessions_refused_all, "client connections refused: limits { sessions }")                                     \
 	X(sessions_refused_client,                                                                                     \
 		"client connections refused: limits { sessions_per_client } or { sessions_per_other }")                \
+	X(accept_failures, "pauses in accepting: no descriptors or memory left")                                       \
 	X(sessions_open, "client sessions open now")                                                                   \
 	X(messages_received, "messages accepted for delivery")                                                         \
 	X(bytes_received, "bytes of messages accepted")                                                                \

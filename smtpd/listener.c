@@ -165,6 +165,7 @@ static void pause_accepting(struct smtpd_loop *l, const struct listener *one, in
 {
 	LOG_ERR("accept-failed", LF_ENDPOINT("listener", &one->at), LF_STR("error", strerror(err)),
 		LF_MS("pause", PAUSE_MS));
+	COUNT(accept_failures);
 	watch(l, false);
 	uv_timer_start(&l->pause, on_pause_over, PAUSE_MS, 0);
 }

@@ -17,7 +17,6 @@ enum {
 	READ_CONTENT = 65536, /* bytes of one read inside DATA, */
 	READ_COMMANDS = 8192, /* and between messages */
 	LINGER_MS = 2000,     /* for a client to read our last words, if it was still talking */
-	RCPTS_LOGGED = 1000,
 };
 
 enum {
@@ -276,7 +275,7 @@ static void log_received(const struct session *s)
 	LOG_INFO("received", LF_ID("id", m->id), LF_IP("client", &s->client.ip), LF_STR("helo", m->helo),
 		LF_STR("proto", m->extended ? "ESMTP" : "SMTP"), LF_ADDRESS("from", text), LF_NUM("size", s->size),
 		LF_NUM("rcpts", m->rcpt_count));
-	for (uint32_t i = 0; i < m->rcpt_count && i < RCPTS_LOGGED; i++) {
+	for (uint32_t i = 0; i < m->rcpt_count; i++) {
 		text = smtp_server_next(text);
 		LOG_INFO("recipient", LF_ID("id", m->id), LF_ADDRESS("to", text));
 	}
@@ -365,6 +364,7 @@ static void on_drained(void *arg)
 {
 	struct session *s = arg;
 	s->waiting &= (uint8_t)~WAIT_BODY;
+	renew(s); /* the silence was ours */
 	go_on(s);
 }
 

@@ -80,6 +80,21 @@ static void test_many_clients(void **state)
 	census_free(c);
 }
 
+/* A place is free again for any other client. */
+static void test_passers_by(void **state)
+{
+	(void)state;
+	struct census *c = census_new(10, 3);
+	for (uint32_t i = 0; i < 100000; i++) {
+		struct ip client = {
+			.family = FAMILY_IPV4, .bytes = {10, (uint8_t)(i >> 16), (uint8_t)(i >> 8), (uint8_t)i}};
+		uint32_t place;
+		assert_int_equal(census_enter(c, &client, 128, 1, 10, &place), CENSUS_OK);
+		census_leave(c, place);
+	}
+	census_free(c);
+}
+
 enum { THREADS = 4, ROUNDS = 5000, LIMIT = 3 };
 
 struct crowd {
@@ -130,6 +145,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_limits),
 		cmocka_unit_test(test_many_clients),
+		cmocka_unit_test(test_passers_by),
 		cmocka_unit_test(test_threads),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -422,7 +422,7 @@ static void test_limits(void **state)
 			.messages = "a@b|c@d|\n" TRACE1
 				    "Received: 1\r\n x\r\nRECEIVED :2\r\nXReceived: x\r\n Received: x\r\n\r\n"
 				    "Received: 3\r\n"},
-		{.in = EHLO M R "DATA\r\nReceived: 1\r\nreceived: 2\r\nReceived: 3\r\n\r\n.\r\nNOOP\r\n",
+		{.in = EHLO M R "DATA\r\nReceived: 1\r\nreceived: 2\r\nReceived :3\r\n\r\n.\r\nNOOP\r\n",
 			.said = G HI MOK ROK GO "554 5.4.6 Too many Received fields: this looks like a loop\r\n" OK},
 		/* errors: 5; replies of a group stop there */
 		{.in = "A\r\nB\r\nC\r\nD\r\nNOOP\r\nE\r\nF\r\nNOOP\r\n",

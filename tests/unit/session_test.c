@@ -30,7 +30,7 @@
 #define GO "354 "
 #define QUEUED "250 2.0.0 Ok: queued as "
 
-enum { PATIENCE_MS = 20000 };
+enum { PATIENCE_MS = 20000, QUEUED_CLIENTS = 100 };
 
 /* ---- the store ---- */
 
@@ -425,6 +425,40 @@ static void test_a_message(void **state)
 	teardown(&w);
 }
 
+/* Both families at one port, each with its own address in the trace field. */
+static void test_ipv6(void **state)
+{
+	(void)state;
+	struct sockaddr_in6 sa = {.sin6_family = AF_INET6, .sin6_addr = IN6ADDR_LOOPBACK_INIT};
+	int fd = socket(AF_INET6, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	if (fd < 0 || bind(fd, (struct sockaddr *)&sa, sizeof sa) != 0)
+		skip();
+	close(fd);
+	struct world w;
+	struct buf errors;
+	char more[128];
+	buf_init(&errors, 4096);
+	setup(&w, "");
+	snprintf(more, sizeof more, "listen 0.0.0.0:%u { }\nlisten [::]:%u { }", w.port, w.port);
+	struct conf *next = make_conf(w.port, more);
+	if (smtpd_reload(w.smtpd, next, &errors) != 0)
+		fail_msg("%s", errors.data);
+	conf_unref(next);
+	turn(&w);
+	fd = socket(AF_INET6, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	sa.sin6_port = htons(w.port);
+	assert_int_equal(connect(fd, (struct sockaddr *)&sa, sizeof sa), 0);
+	tell_text(&w, fd, EHLO M R "DATA\r\n");
+	expect(&w, fd, GO);
+	tell_text(&w, fd, ".\r\n");
+	expect(&w, fd, QUEUED);
+	assert_non_null(strstr((char *)w.store.content.data, "from c.example ([IPv6:::1])\r\n"));
+	assert_string_equal(w.store.envelope->client, "::1");
+	close(fd);
+	buf_fini(&errors);
+	teardown(&w);
+}
+
 /* What comes behind the final dot in the same packet waits for the disk, then counts. */
 static void test_commands_behind_the_dot(void **state)
 {
@@ -690,11 +724,12 @@ static void test_time_limits(void **state)
 }
 
 /* Who asks and never reads the answers is read no more, and in the end closed. */
-static void test_a_client_that_does_not_read(void **state)
+static void deaf_client(bool timed)
 {
-	(void)state;
 	struct world w;
+	uint64_t before = counter_get(COUNTER_timeouts_command);
 	setup(&w, "");
+	w.conf->limits.command_time = timed ? 300 : 60000;
 	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0), small = 2048;
 	setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &small, sizeof small);
 	struct sockaddr_in sa = at_port(w.port);
@@ -707,8 +742,19 @@ static void test_a_client_that_does_not_read(void **state)
 		turn(&w);
 	}
 	assert_int_equal(smtpd_sessions(w.smtpd), 1);
-	teardown(&w); /* ends it at once, replies pending or not */
+	if (timed) {
+		until(&w, nobody_left);
+		assert_int_equal(counter_get(COUNTER_timeouts_command), before + 1);
+	}
+	teardown(&w); /* else it ends here, replies pending or not */
 	close(fd);
+}
+
+static void test_a_client_that_does_not_read(void **state)
+{
+	(void)state;
+	deaf_client(true);
+	deaf_client(false);
 }
 
 static void test_stop(void **state)
@@ -720,9 +766,14 @@ static void test_stop(void **state)
 	expect(&w, fresh, "220 ");
 	tell_text(&w, idle, EHLO M);
 	expect(&w, idle, "250 2.1.0 ");
-	int queued = dial(w.port);
+	int queued[QUEUED_CLIENTS]; /* more than are accepted in one turn */
+	for (int i = 0; i < QUEUED_CLIENTS; i++)
+		queued[i] = dial(w.port);
 	smtpd_stop(w.smtpd, 3600000, on_done, &w);
-	expect(&w, queued, "421 4.3.2 ");
+	for (int i = 0; i < QUEUED_CLIENTS; i++) {
+		expect(&w, queued[i], "421 4.3.2 ");
+		close(queued[i]);
+	}
 	expect(&w, idle, "421 4.3.2 ");
 	expect(&w, idle, NULL);
 	expect(&w, fresh, "421 4.3.2 ");
@@ -734,8 +785,8 @@ static void test_stop(void **state)
 	expect(&w, late, NULL);
 	until(&w, is_done);
 	assert_int_equal(w.store.stored, 1);
-	int fds[] = {idle, fresh, busy, late, queued};
-	for (size_t i = 0; i < 5; i++)
+	int fds[] = {idle, fresh, busy, late};
+	for (size_t i = 0; i < 4; i++)
 		close(fds[i]);
 	teardown(&w);
 }
@@ -868,10 +919,12 @@ static void test_no_descriptors(void **state)
 	getrlimit(RLIMIT_NOFILE, &old);
 	tight = old;
 	tight.rlim_cur = 3; /* all further ones are over it */
+	uint64_t before = counter_get(COUNTER_accept_failures);
 	setrlimit(RLIMIT_NOFILE, &tight);
 	for (int i = 0; i < 20; i++)
 		turn(&w);
 	setrlimit(RLIMIT_NOFILE, &old);
+	assert_int_equal(counter_get(COUNTER_accept_failures), before + 1);
 	assert_int_equal(smtpd_sessions(w.smtpd), 1);
 	expect(&w, fd, "220 ");
 	close(first);
@@ -914,6 +967,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_a_message),
+		cmocka_unit_test(test_ipv6),
 		cmocka_unit_test(test_commands_behind_the_dot),
 		cmocka_unit_test(test_back_pressure),
 		cmocka_unit_test(test_no_reading_under_back_pressure),
