@@ -2,6 +2,7 @@
 #include "smtpd/server.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -467,23 +468,19 @@ static enum smtp_want next_want(const struct smtp_server *s)
 enum smtp_want smtp_server_opened(struct smtp_server *s, int err, uint64_t id, const char *date)
 {
 	if (err == 0) {
+		/* A copy, because the arena may move while it is written to. */
+		char only[ADDRESS_TEXT + DOMAIN_MAX + 1] = "";
+		if (s->rcpt_count == 1)
+			snprintf(only, sizeof only, "%s", smtp_server_next(smtp_server_sender(s)));
 		struct received trace = {
 			.helo = s->helo,
 			.client = &s->client,
 			.hostname = s->conf->hostname,
 			.extended = s->extended,
 			.id = id,
-			.for_rcpt = s->rcpt_count == 1 ? smtp_server_next(smtp_server_sender(s)) : NULL,
+			.for_rcpt = s->rcpt_count == 1 ? only : NULL,
 			.date = date,
 		};
-		/* The arena may move while it is written to. */
-		char only[ADDRESS_TEXT + DOMAIN_MAX + 2];
-		if (trace.for_rcpt != NULL) {
-			size_t n = strnlen(trace.for_rcpt, sizeof only - 1);
-			memcpy(only, trace.for_rcpt, n);
-			only[n] = '\0';
-			trace.for_rcpt = only;
-		}
 		err = received_append(&s->arena, &trace);
 	}
 	if (err != 0) {
