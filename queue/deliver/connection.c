@@ -15,6 +15,7 @@
 #include "conf/counter.h"
 #include "conf/log.h"
 #include "queue/deliver/client.h"
+#include "queue/deliver/feed.h"
 #include "queue/deliver/outbound.h"
 
 /* Milliseconds. RFC 5321 §4.5.3.2 for the last path of all; the dot has its ten minutes on every path. */
@@ -82,10 +83,7 @@ struct connection {
 	bool connected, adopted, quitting, closing, busy, again;
 	bool said_begun, said_greeted, said_ready;
 	/* content of the first transaction */
-	const struct transaction *feeding;
-	const struct body_chunk *chunk;
-	struct content_reader *reader;
-	bool piece_lent;
+	struct feed feed;
 	bool proven;	      /* larger segments got through */
 	unsigned dot_poll_ms; /* the dot is held back until the rest is acknowledged; 0: it is not */
 };
@@ -143,11 +141,7 @@ static void on_closed_at_home(struct letter *letter);
 
 static void stop_feeding(struct connection *c)
 {
-	if (c->reader != NULL)
-		content_reader_close(c->reader);
-	c->reader = NULL;
-	c->feeding = NULL;
-	c->piece_lent = false;
+	feed_stop(&c->feed);
 	c->dot_poll_ms = 0;
 }
 
@@ -174,7 +168,7 @@ static void give_ended_back(struct connection *c)
 	if (c->writing != NULL && c->writing->content)
 		return;
 	while ((t = client_ended(&c->client)) != NULL) {
-		if (t == c->feeding)
+		if (t == c->feed.of)
 			stop_feeding(c);
 		give_back(c, t);
 	}
@@ -420,7 +414,7 @@ static void on_content_ready(void *arg)
 static bool must_hold_dot(struct connection *c)
 {
 	bool under_way;
-	const struct transaction *t = c->feeding;
+	const struct transaction *t = c->feed.of;
 	if (c->proven || t->last_path || t->size <= SMALL_CONTENT)
 		return false;
 	uint64_t acked = acknowledged(c, &under_way);
@@ -435,64 +429,28 @@ static bool must_hold_dot(struct connection *c)
 	return true;
 }
 
-static bool end_content(struct connection *c)
-{
-	if (must_hold_dot(c))
-		return false;
-	client_content_end(&c->client);
-	return true;
-}
-
-static bool feed_from_memory(struct connection *c)
-{
-	while (c->chunk != NULL && c->chunk->len == 0)
-		c->chunk = c->chunk->next;
-	if (c->chunk == NULL)
-		return end_content(c);
-	client_content(&c->client, c->chunk->data, c->chunk->len);
-	c->chunk = c->chunk->next;
-	return true;
-}
-
-static bool feed_from_spool(struct connection *c)
-{
-	const uint8_t *p = NULL;
-	size_t n = 0;
-	if (c->piece_lent)
-		content_reader_next(c->reader);
-	c->piece_lent = false;
-	int status = content_reader_piece(c->reader, &p, &n);
-	if (status == 0)
-		return false;
-	if (status == 2)
-		return end_content(c);
-	if (status < 0) {
-		client_content_failed(&c->client, status);
-		return true;
-	}
-	c->piece_lent = true;
-	client_content(&c->client, p, n);
-	return true;
-}
-
 /* Gives the client its next piece of content; false if it is not there yet. Nothing is being written. */
 static bool feed(struct connection *c)
 {
 	const struct transaction *t = c->client.jobs[0].t;
-	if (c->feeding != t) {
+	const uint8_t *p = NULL;
+	size_t n = 0;
+	int status = 0;
+	if (c->feed.of != t) {
 		stop_feeding(c);
-		c->feeding = t;
-		bool in_memory = t->body != NULL && t->body->file == 0;
-		c->chunk = in_memory ? t->body->first : NULL;
-		if (!in_memory) {
-			c->reader = content_reader_open(c->store, t->content, &c->loop->mailbox, on_content_ready, c);
-			if (c->reader == NULL) {
-				client_content_failed(&c->client, -ENOMEM);
-				return true;
-			}
-		}
+		status = feed_start(&c->feed, t, c->store, &c->loop->mailbox, on_content_ready, c);
 	}
-	return c->reader != NULL ? feed_from_spool(c) : feed_from_memory(c);
+	if (status == 0)
+		status = feed_next(&c->feed, &p, &n);
+	if (status == 0 || (status == 2 && must_hold_dot(c)))
+		return false;
+	if (status == 1)
+		client_content(&c->client, p, n);
+	else if (status == 2)
+		client_content_end(&c->client);
+	else
+		client_content_failed(&c->client, status);
+	return true;
 }
 
 static void pump(struct connection *c)

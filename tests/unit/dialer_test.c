@@ -26,8 +26,8 @@ static struct conf conf = {
 	.race =
 		{
 			.attempt_delay = 50,
-			.greeting_delay = 150,
-			.patience = 300,
+			.greeting_delay = 400,
+			.patience = 1200,
 			.patience_mail = 300,
 			.stall = 300,
 			.width = 3,
@@ -299,7 +299,7 @@ static const struct race_row {
 	unsigned v4_connections;
 } race_rows[] = {
 	{"all well", good, good, "6:ok", true, 0},
-	{"greeting after a pause that is no reason to hurry", "W 60\nS 220-mx\nW 200\nS 220 mx\nC EHLO\nS 250 mx\nE",
+	{"greeting after a pause that is no reason to hurry", "W 100\nS 220-mx\nW 500\nS 220 mx\nC EHLO\nS 250 mx\nE",
 		good, "6:ok", true, 0},
 	{"refused", refusing, good, "6:refused 4:ok", true, 1},
 	{"no answer to SYN", deaf, good, "6:superseded 4:ok", true, 1},
@@ -410,8 +410,8 @@ static void test_loser_that_greeted_hears_quit(void **state)
 {
 	struct stage *s = *state;
 	/* IPv6 begins its greeting after IPv4 has been started, and is too slow with the rest */
-	s->v6 = server(V6, "W 200\nS 220-mx\nC QUIT");
-	s->v4 = server(V4, "W 100\n" HELLO "C QUIT\nS 221 bye\n");
+	s->v6 = server(V6, "W 550\nS 220-mx\nC QUIT");
+	s->v4 = server(V4, "W 350\n" HELLO "C QUIT\nS 221 bye\n");
 	struct dial *d = new_dial(s);
 	add(d, s->v4);
 	add(d, s->v6);

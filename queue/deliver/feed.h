@@ -1,0 +1,23 @@
+/* queue/deliver/feed.h: where the content of a transaction comes from: its body in memory, or the spool. Plumbing. */
+#ifndef QUEUE_DELIVER_FEED_H
+#define QUEUE_DELIVER_FEED_H
+
+#include "queue/deliver/transaction.h"
+#include "queue/spool/store.h"
+
+struct feed {
+	const struct transaction *of; /* NULL: none */
+	const struct body_chunk *chunk;
+	struct content_reader *reader;
+	bool lent;
+};
+
+/* `ready(arg)` runs at `home` when a piece may be there after feed_next() said 0. 0 or -ENOMEM. */
+int feed_start(struct feed *f, const struct transaction *t, struct store *store, struct mailbox *home,
+	void (*ready)(void *arg), void *arg);
+/* 1: a piece, lent until the next call; 0: wait for `ready`; 2: the end, all was right; negative: it cannot be read,
+ * and -EBADMSG says that it is damaged. */
+int feed_next(struct feed *f, const uint8_t **p, size_t *n);
+void feed_stop(struct feed *f); /* any state; `ready` does not come afterwards */
+
+#endif
