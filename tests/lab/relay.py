@@ -43,7 +43,7 @@ class Relay:
         command = [self.program, "-f", self.file]
         if self.host:
             command = self.host.command(*command)
-        environment = dict(os.environ, ASAN_OPTIONS="exitcode=99:detect_leaks=1:strict_string_checks=1:detect_stack_use_after_return=0",
+        environment = dict(os.environ, ASAN_OPTIONS="exitcode=99:detect_leaks=1",
                            UBSAN_OPTIONS="print_stacktrace=1", LC_ALL="C")
         self.began = time.monotonic()
         self.process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, env=environment,

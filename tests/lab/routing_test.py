@@ -143,7 +143,7 @@ def test_silent_dns_server_defers_and_the_other_is_asked(lab):
     site = lab.site()
     dead = "198.51.100.54"
     lab.dns_host.add_address(dead)
-    lab.dns_host.nft("table inet lab { chain in { type filter hook input priority 0; ip daddr 198.51.100.54 drop;\n} }")
+    lab.dns_host.nft("table inet lab { chain in { type filter hook input priority 0; ip daddr 198.51.100.54 drop;\n }\n}\n")
     lab.test.callback(lab.dns_host.nft_clear)
     relay = lab.relay(start=False)
     with open(relay.file) as f:
