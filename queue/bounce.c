@@ -5,7 +5,6 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
-#include <xxhash.h>
 
 #include "conf/clock.h"
 #include "conf/id.h"
@@ -327,14 +326,16 @@ static bool occurs(const struct buf *b, const char *text)
 	return b->len != 0 && memmem(b->data, b->len, text, strlen(text)) != NULL;
 }
 
-/* From a hash of the parts, so nobody can put it there beforehand; looked for all the same (RFC 2046 §5.1.1). */
-static void choose_boundary(const struct parts *p, uint64_t seed, char out[BOUNDARY])
+/* The bounce's own ID and the first number with which it occurs nowhere (RFC 2046 §5.1.1). It ends: every number that
+ * is taken has its place in the parts. */
+static void choose_boundary(const struct parts *p, uint64_t bounce_id, char out[BOUNDARY])
 {
-	do {
-		seed = XXH3_64bits_withSeed(p->human.data, p->human.len, seed);
-		seed = XXH3_64bits_withSeed(p->headers.data, p->headers.len, seed + 1);
-		snprintf(out, BOUNDARY, "=_relay64_%016llx", (unsigned long long)seed);
-	} while (occurs(&p->human, out) || occurs(&p->status, out) || occurs(&p->headers, out));
+	char id[ID_TEXT];
+	unsigned number = 0;
+	id_format(bounce_id, id);
+	do
+		snprintf(out, BOUNDARY, "=_relay64_%s_%u_", id, number++);
+	while (occurs(&p->human, out) || occurs(&p->status, out) || occurs(&p->headers, out));
 }
 
 static void put_envelope_fields(struct parts *p, const struct bounce_input *in, struct buf *out, const char *boundary)

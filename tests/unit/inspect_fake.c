@@ -198,8 +198,8 @@ static void open_piece(struct letter *letter)
 		return;
 	}
 	size_t n = 0;
-	for (; n < sizeof bytes && c->at < q->size; n++)
-		bytes[n] = (uint8_t)fake_byte(c->at++);
+	for (; n < sizeof bytes && c->at < q->size; n++, c->at++)
+		bytes[n] = (uint8_t)(!q->two_bytes ? fake_byte(c->at) : c->at == 0 ? 'x' : c->at % 2 ? 0xc3 : 0xa9);
 	bool bad = n == 0 && q->content_err != 0;
 	c->piece(c->arg, bad ? q->content_err : 0, bytes, n);
 }

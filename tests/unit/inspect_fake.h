@@ -19,6 +19,7 @@ struct queue {
 	uint64_t size;		/* of each content */
 	unsigned removed, held; /* messages of which that is so: bit i is message i, for i < 32 */
 	bool hold_back;
+	bool two_bytes; /* the content is one x, then characters of two bytes */
 	int history_status, content_err, trace_err;
 	const char *peer_words; /* reasons and replies */
 	char who[64];		/* of the last action */

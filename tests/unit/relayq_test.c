@@ -437,6 +437,16 @@ static void test_cat(void **state)
 	r = run("cat 00001", NULL, true, run_cat); /* nothing to escape in it: the same */
 	assert_int_equal(strlen(r.out), 200000);
 	done(&r);
+	queue.two_bytes = true; /* cut inside a character at the end of every piece */
+	queue.size = 100001;
+	r = run("cat 00001", NULL, true, run_cat);
+	assert_null(strchr(r.out, '\\'));
+	assert_int_equal(strlen(r.out), 100001);
+	done(&r);
+	queue.size = 100000; /* and at the end of all */
+	r = run("cat 00001", NULL, true, run_cat);
+	assert_string_equal(r.out + strlen(r.out) - 6, "\xc3\xa9\\xc3");
+	done(&r);
 	queue.content_err = -EBADMSG;
 	r = run("cat 00001", NULL, false, run_cat);
 	assert_int_equal(r.code, TOOL_UNAVAILABLE);
