@@ -205,13 +205,13 @@ static void on_success(struct committer *c, const struct journal_mark *end, uint
 	if (segments_reach(c->setup.segments, end->segment) != 0)
 		LOG_WARN("segment-not-noted", LF_NUM("segment", end->segment)); /* it will never be reclaimed */
 	atomic_store(&c->ceiling, journal_ceiling(c->setup.journal));
+	if (c->retained.first == NULL && atomic_exchange(&c->broken, false))
+		LOG_WARN("spool-recovered", LF_NUM("segment", end->segment), LF_NUM("records", c->count));
 	answer_batch(c);
 	pthread_mutex_lock(&c->lock);
 	c->mark = *end;
 	c->mark_wall_ms = wall_ms;
 	pthread_mutex_unlock(&c->lock);
-	if (c->retained.first == NULL && atomic_exchange(&c->broken, false))
-		LOG_WARN("spool-recovered", LF_NUM("segment", end->segment), LF_NUM("records", c->count));
 	c->retry_at = c->retry_after = 0;
 }
 
@@ -220,17 +220,17 @@ static void on_failure(struct committer *c, int err)
 	struct row kept = {NULL, NULL};
 	size_t refused = 0;
 	for (size_t i = 0; i < c->count; i++) {
-		struct commit *x = c->batch[i];
-		if (has_message(x)) {
-			refuse(x, err);
+		if (has_message(c->batch[i]))
 			refused++;
-		} else {
-			row_append(&kept, x);
-		}
+		else
+			row_append(&kept, c->batch[i]);
 	}
 	row_prepend(&c->retained, &kept);
 	if (c->retained.first != NULL || journal_broken(c->setup.journal))
-		atomic_store(&c->broken, true);
+		atomic_store(&c->broken, true); /* before anybody hears of it */
+	for (size_t i = 0; i < c->count; i++)
+		if (has_message(c->batch[i]))
+			refuse(c->batch[i], err);
 	c->last_error = err;
 	c->retry_after = c->retry_after == 0 ? RETRY_FIRST_MS : c->retry_after * 2;
 	if (c->retry_after > RETRY_MAX_MS)
