@@ -55,12 +55,15 @@ struct domain {
 	struct mx *mx;	   /* NULL: never asked */
 	struct site *site; /* once routed; NULL after the answer ran out */
 	struct delivery_list waiting;
-	struct due due;	     /* resolution delay */
-	uint64_t asked;	     /* when */
-	unsigned deliveries; /* that point here */
+	struct due due;		    /* resolution delay */
+	uint64_t asked;		    /* when */
+	unsigned deliveries;	    /* that point here */
+	TAILQ_ENTRY(domain) unused; /* while nobody points here */
 	bool looking;
 	char name[];
 };
+
+TAILQ_HEAD(domain_list, domain);
 
 /* One connection, idle or at work. */
 struct link {
@@ -129,6 +132,7 @@ struct site {
 	const char *reason;    /* interned; NULL */
 	unsigned sweep; /* waiting deliveries still to be looked at: too old, or their domain moved to another site */
 	unsigned deliveries; /* that point here */
+	unsigned domains;    /* likewise */
 	struct ages ages;
 };
 TAILQ_HEAD(site_list, site);
@@ -167,6 +171,7 @@ struct queue {
 	struct memory *memory;
 	struct segment_count *segments;
 	struct domain *domains;
+	struct domain_list unused_domains;
 	struct site *sites;
 	struct site_list sites_by_use, sites_in_turn;
 	struct ages ages;

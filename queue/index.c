@@ -147,12 +147,13 @@ void index_set_site(struct queue *q, struct delivery *d, struct site *s)
 
 void index_set_domain(struct queue *q, struct delivery *d, struct domain *domain)
 {
-	(void)q;
-	if (d->domain != NULL)
-		d->domain->deliveries--;
+	if (d->domain == domain)
+		return;
+	if (d->domain != NULL && --d->domain->deliveries == 0)
+		TAILQ_INSERT_TAIL(&q->unused_domains, d->domain, unused);
 	d->domain = domain;
-	if (domain != NULL)
-		domain->deliveries++;
+	if (domain != NULL && domain->deliveries++ == 0)
+		TAILQ_REMOVE(&q->unused_domains, domain, unused);
 }
 
 void index_detach(struct queue *q, struct delivery *d)

@@ -127,7 +127,7 @@ static void on_tick(uv_timer_t *timer)
 	watch_clock(q);
 	store_tick(q->store, core_wall(q, core_now(q)));
 	index_trim_bodies(q);
-	route_trim(q, false);
+	route_trim(q);
 	site_trim(q);
 	dispatch_turns(q);
 	dispatch_resume(q);
@@ -293,6 +293,7 @@ int queue_open(
 	intern_init(&q->reasons);
 	TAILQ_INIT(&q->sites_by_use);
 	TAILQ_INIT(&q->sites_in_turn);
+	TAILQ_INIT(&q->unused_domains);
 	q->memory = memory_new(ADDRESSES_KNOWN, (uint64_t)random_bits() << 32 | random_bits());
 	t->reclaim = reclaim_new(q);
 	find_self(t);
@@ -424,7 +425,7 @@ static void on_resolver_closed(void *arg)
 static void on_control_closed(void *arg)
 {
 	struct queue_thread *t = arg;
-	route_trim(&t->q, true);
+	route_stop(&t->q);
 	if (t->q.resolver != NULL)
 		resolver_close(t->q.resolver, on_resolver_closed, t);
 	else
@@ -450,6 +451,7 @@ static void free_state(struct queue_thread *t)
 	q->store = NULL;
 	while ((m = idmap_next(&q->messages, 0, &id)) != NULL)
 		index_drop(q, m);
+	route_free_all(q);
 	site_free_all(q);
 	idmap_fini(&q->messages);
 	due_heap_fini(&q->due);

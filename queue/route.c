@@ -11,7 +11,7 @@
 #include "queue/settle.h"
 #include "queue/site.h"
 
-enum { SMTP_PORT = 25 };
+enum { SMTP_PORT = 25, TRIM_SLICE = 5000 };
 
 /* "[192.0.2.1]" or "[IPv6:2001:db8::1]" (RFC 5321 §4.1.3) */
 static int literal_address(const char *domain, struct ip *out)
@@ -51,24 +51,46 @@ bool route_is_fresh(const struct queue *q, const struct domain *domain)
 	       (!domain->mx->complete || q->clock() < domain->mx->expires_ms);
 }
 
+static void point_to(struct domain *domain, struct site *s)
+{
+	if (domain->site != NULL)
+		domain->site->domains--;
+	domain->site = s;
+	if (s != NULL)
+		s->domains++;
+}
+
 static void free_domain(struct queue *q, struct domain *domain)
 {
 	HASH_DEL(q->domains, domain);
+	TAILQ_REMOVE(&q->unused_domains, domain, unused);
 	due_clear(&q->due, &domain->due);
+	point_to(domain, NULL);
 	mx_free(domain->mx);
 	conf_unref(domain->conf);
 	free(domain);
 }
 
-void route_trim(struct queue *q, bool all)
+void route_trim(struct queue *q)
+{
+	struct domain *domain;
+	for (unsigned n = 0; n < TRIM_SLICE && (domain = TAILQ_FIRST(&q->unused_domains)) != NULL; n++)
+		free_domain(q, domain);
+}
+
+void route_stop(struct queue *q)
+{
+	for (struct domain *domain = q->domains; domain != NULL; domain = domain->hh.next) {
+		mx_free(domain->mx);
+		domain->mx = NULL;
+	}
+}
+
+void route_free_all(struct queue *q)
 {
 	struct domain *domain, *next;
-	unsigned looked = 0;
 	HASH_ITER (hh, q->domains, domain, next) {
-		if (domain->deliveries == 0 || all)
-			free_domain(q, domain);
-		if (!all && ++looked >= 1000)
-			break;
+		free_domain(q, domain);
 	}
 }
 
@@ -91,6 +113,7 @@ static struct domain *get_domain(struct queue *q, const char *name)
 		free(domain);
 		return NULL;
 	}
+	TAILQ_INSERT_TAIL(&q->unused_domains, domain, unused);
 	return domain;
 }
 
@@ -103,7 +126,7 @@ static uint16_t port_of(const struct domain *domain)
 static void answer_waiting(struct queue *q, struct domain *domain, const struct reply *r)
 {
 	domain->looking = false;
-	domain->site = NULL;
+	point_to(domain, NULL);
 	struct delivery *d;
 	while ((d = TAILQ_FIRST(&domain->waiting)) != NULL) {
 		index_detach(q, d);
@@ -124,7 +147,7 @@ static void go_to_site(struct queue *q, struct domain *domain)
 	}
 	due_clear(&q->due, &domain->due);
 	struct site *old = domain->site;
-	domain->site = s;
+	point_to(domain, s);
 	site_take_addresses(q, s, domain->mx, port_of(domain));
 	dispatch_refresh(q, s);
 	struct delivery *d;

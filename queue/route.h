@@ -15,7 +15,11 @@ bool route_is_fresh(const struct queue *q, const struct domain *domain);
  * route. Returns the port. -EINVAL: the domain is an address literal that cannot be read. */
 int route_wanted(const struct conf *c, const char *domain, const struct conf_route **route, struct mx_wanted *wanted,
 	uint16_t *port);
-/* Frees domains that nobody points to; all of them with `all`. */
-void route_trim(struct queue *q, bool all);
+/* Frees domains that nobody points to, a few at a time. */
+void route_trim(struct queue *q);
+/* The end: ends all look-ups (before the resolver is closed) … */
+void route_stop(struct queue *q);
+/* … and frees all domains (when no delivery is left). */
+void route_free_all(struct queue *q);
 
 #endif

@@ -91,7 +91,7 @@ static void free_site(struct queue *q, struct site *s)
 
 static bool unused(const struct site *s)
 {
-	return s->deliveries == 0 && s->links == 0 && s->dial_count == 0;
+	return s->deliveries == 0 && s->domains == 0 && s->links == 0 && s->dial_count == 0;
 }
 
 void site_trim(struct queue *q)

@@ -23,6 +23,7 @@
 #include "conf/clock.h"
 #include "conf/conf.h"
 #include "conf/ioloop.h"
+#include "conf/keys.h"
 #include "conf/log.h"
 #include "queue/queue.h"
 #include "smtpd/listener.h"
@@ -317,6 +318,7 @@ static void on_hup(uv_signal_t *signal, int number)
 		conf_restart_keys(d->conf, fresh, &names);
 		if (names.len > 0)
 			LOG_WARN("restart-needed", LF_STR("keys", (char *)names.data));
+		conf_keep_restart_keys(fresh, d->conf);
 		log_set(fresh->log.format, fresh->log.level);
 		if (smtpd_reload(d->smtpd, fresh, &errors) != 0)
 			LOG_ERR("listen-failed", LF_STR("errors", errors.data ? (char *)errors.data : ""));
