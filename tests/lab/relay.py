@@ -168,11 +168,11 @@ class Relay:
             raise AssertionError(f"relayq {' '.join(words)}: {done.stderr}")
         if code is not None and done.returncode != code:
             raise AssertionError(f"relayq {' '.join(words)} ended with {done.returncode}, not {code}: {done.stdout}{done.stderr}")
-        return done.stdout + (done.stderr if code else "")
+        return done.stdout + (done.stderr if code != 0 else "")
 
-    def relayq_json(self, *words, kind=None):
+    def relayq_json(self, *words, kind=None, code=0):
         """The objects that `relayq --json` prints, one a line; with `kind` those of one type."""
-        objects = [json.loads(line) for line in self.relayq("--json", *words).splitlines() if line.strip()]
+        objects = [json.loads(line) for line in self.relayq("--json", *words, code=code).splitlines() if line.strip()]
         return [o for o in objects if kind is None or o.get("type") == kind]
 
     def queued(self):
