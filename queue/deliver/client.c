@@ -220,7 +220,8 @@ static void write_commands(struct client *c)
 {
 	for (unsigned i = 0; i < c->job_count && c->state != CLIENT_CLOSED; i++) {
 		struct client_job *job = &c->jobs[i];
-		if (i > 0 && !(c->pipelining && c->jobs[0].dot_sent))
+		/* without pipelining the dot, unanswered, fills the window */
+		if (i > 0 && !c->jobs[0].dot_sent)
 			return;
 		if (job->content && job->given_all && !job->dot_sent && c->piece_left == 0 && c->slice_count == 0)
 			write_dot(c, job);

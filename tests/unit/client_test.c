@@ -39,7 +39,7 @@ struct stage {
 	const struct row *row;
 	struct client c;
 	struct transaction t[MOST_MAILS];
-	struct transaction_rcpt rcpts[MOST_MAILS][MOST_RCPTS];
+	struct transaction_rcpt *rcpts[MOST_MAILS]; /* just so many, for ASan to watch */
 	size_t given[MOST_MAILS];
 	unsigned begun, ended;
 	bool is_ended[MOST_MAILS];
@@ -109,12 +109,14 @@ static void begin(struct stage *s)
 	unsigned i = s->begun++;
 	const struct mail *m = &s->row->mails[i];
 	struct transaction *t = &s->t[i];
-	*t = (struct transaction){.sender = m->sender, .flags = m->flags, .rcpts = s->rcpts[i]};
+	unsigned n = 0;
+	while (n < MOST_RCPTS && m->rcpts[n] != NULL)
+		n++;
+	s->rcpts[i] = calloc(n, sizeof *s->rcpts[i]);
+	for (unsigned k = 0; k < n; k++)
+		s->rcpts[i][k].address = m->rcpts[k];
+	*t = (struct transaction){.sender = m->sender, .flags = m->flags, .rcpts = s->rcpts[i], .rcpt_count = n};
 	t->size = m->size ? m->size : strlen(m->content);
-	while (t->rcpt_count < MOST_RCPTS && m->rcpts[t->rcpt_count] != NULL) {
-		s->rcpts[i][t->rcpt_count] = (struct transaction_rcpt){.address = m->rcpts[t->rcpt_count]};
-		t->rcpt_count++;
-	}
 	assert_int_equal(client_begin(&s->c, t), 0);
 }
 
@@ -142,6 +144,8 @@ static void hear(struct stage *s, const char *line, size_t n)
 	memcpy(text, line, n);
 	memcpy(text + n, "\r\n", 2);
 	n += 2;
+	if (s->said.len > 0)
+		fail_msg("%s (by %u): said too early: \"%s\"", s->row->name, s->most, s->said.data);
 	for (size_t at = 0; at < n;) {
 		size_t part = portion(s, n - at);
 		client_receive(&s->c, text + at, part, 0);
@@ -201,6 +205,8 @@ static void play(const struct row *row, unsigned most, unsigned seed)
 	if (strcmp(outcome, row->outcome) != 0)
 		fail_msg("%s (by %u):\n  is     %s\n  should %s", row->name, most, outcome, row->outcome);
 	assert_null(client_ended(&s.c));
+	for (unsigned i = 0; i < s.begun; i++)
+		free(s.rcpts[i]);
 	buf_fini(&s.said);
 	client_fini(&s.c);
 }
