@@ -32,7 +32,7 @@ enum {
 	TURN_MOST = 1 << 20,  /* bytes sent before the other sockets of the loop get their turn */
 	SMALL_CONTENT = 1000, /* with headers below it fits into the smallest IPv6 path MTU */
 	DOT_POLL_FIRST_MS = 1,
-	DOT_POLL_MOST_MS = 64,
+	DOT_POLL_MOST_MS = 8,
 };
 
 /* A write that the kernel did not take at once. */
