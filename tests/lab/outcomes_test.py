@@ -114,11 +114,11 @@ def test_silence_after_the_dot_keeps_the_session(lab):
     assert len(site.server4.messages + site.server6.messages) == 1, "a second copy went out"
 
 
-def lost_before_the_dot(lab, **script):
+def lost_before_the_dot(lab, size=2 << 20, **script):
     """A session lost before the dot: the next path takes the message at once, and it comes once."""
     site = lab.site(Script(), Script(**script))
     relay = lab.relay("race { patience_mail = 2s   stall = 2s }\n")
-    message = content("lost before the dot", 2 << 20)
+    message = content("lost before the dot", size)
     began = lab.send(site.rcpt(), message)
     arrived = site.server4.wait_message(site.rcpt(), 20)
     lab.fact(f"over IPv4 {arrived.at - began:.3f} s after acceptance")
@@ -144,8 +144,8 @@ def test_reset_inside_data_goes_over_the_other_family(lab):
 
 
 def test_stalled_inside_data_goes_over_the_other_family(lab):
-    """The server reads no more: nothing is acknowledged for `stall`."""
-    lost_before_the_dot(lab, body=(100000, Wait(60, CLOSE)))
+    """The server reads no more: nothing is acknowledged for `stall`. The message is larger than all buffers on its way."""
+    lost_before_the_dot(lab, 30 << 20, body=(100000, Wait(60, CLOSE)))
 
 
 def test_eight_bit_mail_to_a_seven_bit_server_bounces(lab):
