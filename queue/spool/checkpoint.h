@@ -1,14 +1,15 @@
 /* queue/spool/checkpoint.h: spool/index.NNN: the index as it stood at a place of the journal. Plumbing.
  *
  * Never trusted over the journal: it only saves the scan of what stands before its place. Written as index.NNN.tmp,
- *synced, renamed, directory synced, older ones unlinked. Blocks of entries, each with its checksum; believed as a whole
- *or not at all:
+ * synced, renamed, directory synced, older ones unlinked. Believed as a whole or not at all:
  *
- *	head   u32 magic "r64i", u32 version 1, u32 segment, u32 offset, u64 batch, u64 ceiling_ms, u64 newest_ms, u32
- *oldest, u32 0, u64 nonce, u64 XXH3-64 of the above block  u32 length (1..CHECKPOINT_BLOCK), u32 entries, u64 XXH3-64
- *(seed: nonce plus the block's offset) of length, entries and bytes, then the bytes: entries, each u32 length, content
- *place, newest place (u32 segment, u32 offset), u8 in_file, envelope tail   u32 0, u32 0, u64 XXH3-64 (likewise) of the
- *number of entries (u64), that number */
+ *	head   u32 magic "r64i", u32 version 1, u32 segment, u32 offset, u64 batch, u64 ceiling_ms, u64 newest_ms,
+ *	       u32 oldest, u32 0, u64 nonce, u64 XXH3-64 of the above
+ *	block  u32 length (1..CHECKPOINT_BLOCK), u32 entries, u64 checksum, then `length` bytes of entries
+ *	entry  u32 length of the rest, content place, newest place (u32 segment, u32 offset each), u8 in_file, envelope
+ *	tail   u32 0, u32 0, u64 checksum, u64 number of entries in all
+ *
+ * A block's checksum is XXH3-64 of its bytes, seeded with the nonce, the block's offset and its two lengths. */
 #ifndef QUEUE_SPOOL_CHECKPOINT_H
 #define QUEUE_SPOOL_CHECKPOINT_H
 
@@ -29,8 +30,7 @@ struct checkpoint_head {
 	uint32_t oldest;     /* segment */
 };
 
-/* ---- writing: the index's owner adds and cuts blocks; a worker writes them, in order, and finishes; side by side ----
- */
+/* ---- writing: the index's owner adds and cuts blocks, a worker writes them in order and finishes; side by side ---- */
 
 struct checkpoint;
 struct checkpoint_block;

@@ -636,6 +636,7 @@ static int write_again(struct journal *j, const struct recovery_record *last, si
 	struct segment from = {.fd = -1};
 	struct measure m;
 	size_t groups = 0;
+	bool again = atomic_load(&j->broken);
 	int err = commits && heads ? 0 : -ENOMEM;
 	for (size_t i = 0; i < count && err == 0; i++) {
 		err = commit_again(j, &last[i], &from, &commits[i]);
@@ -648,7 +649,7 @@ static int write_again(struct journal *j, const struct recovery_record *last, si
 		err = measure(j, heads, groups, &m);
 	if (err == 0)
 		err = write_measured(j, heads, groups, &m, j->setup.wall_ms);
-	if (err == 0)
+	if (err == 0 && again)
 		err = journal_write(j, NULL, 0, j->setup.wall_ms, NULL);
 	for (size_t i = 0; i < count && commits; i++) {
 		places[i] = commits[i].place;
@@ -716,6 +717,8 @@ int journal_open(struct journal **out, const struct journal_setup *setup, const 
 		.journal = setup->journal,
 		.say = setup->say,
 		.arg = setup->arg};
+	if (setup->segment_size < SEGMENT_SIZE_MIN || setup->segment_size % RECORD_ALIGN)
+		return -EINVAL;
 	struct journal *j = calloc(1, sizeof(*j));
 	if (!j)
 		return -ENOMEM;

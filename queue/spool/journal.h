@@ -1,55 +1,18 @@
 /* queue/spool/journal.h: the append-only record of every message, in segments, a batch at a time. Plumbing.
  *
  * Synchronous, without threads of its own. The commit thread's loop is: gather commits, journal_write(), report. One
- *worker at a time calls journal_prepare() when journal_wants_prepare() says so: it makes segments ahead and recycles
- *freed ones, so that no zeros are written on the commit path unless none is ready.
+ * worker at a time calls journal_prepare() when journal_wants_prepare() says so: it makes segments ahead and recycles freed
+ * ones, so that no zeros are written on the commit path unless none is ready.
  *
  * A batch is written with one writev (more only past IOV_MAX) at the end of the current segment, closed by a COMMIT
- *record, and synced once. Batches lie one behind the other without gaps and never span segments. The next batch begins
- *only when the sync of the last has returned 0; so the first believable record of batch N + 1 proves that batch N was
- *durable.
+ * record, and synced once. Batches lie one behind the other without gaps and never span segments. The next batch begins only
+ * when the sync of the last has returned 0; so the first believable record of batch N + 1 proves that N was durable.
  *
- * When a write or sync fails, the segment is abandoned: never written or synced again. Nobody knows what of the batch
- *is on disk, so the next batch goes to another segment and begins with a VOID that names the failed batch (and failed
- *batches since) and the messages in it; the caller gives the failed batch's outcomes, holds and removes again with it.
- *All records of such a batch bear RECORD_AGAIN: as the last batch of a journal it counts whole or not at all, and if it
- *does not count, the batch before it is the last.
- *
- * What a crash (kill -9, or power loss: any subset of the sectors that were written and not synced is on disk) can
- *leave, and what start-up does with it. Assumed of the disk: a sector that is written again with the bytes it has keeps
- *them.
- *
- *	 step                                  can leave                             start-up
- *	 1  first start: directories made      some of them                          makes the rest
- *	 2  a segment being made               NNN.tmp of any content                unlinks *.tmp
- *	 3  … synced, renamed, directory       NNN.tmp, or an empty segment          as 2; or: a segment ready for use
- *	    not synced
- *	 4  freed segment: new headers         the old segment (no header, or one    as before it was freed: its records
- *tell nothing written, not synced                of two, is the new one)               that later ones do not end or
- *move; freed again 5  … synced, not renamed              old name, header of another number    unlinks it 6  … renamed
- *a ready segment with records of its   another seed: none of them is believed earlier life 7  surplus freed segment
- *unlinked     the old segment, or none              as 4, or nothing to do 8  a segment freed, the COMMIT that   the
- *segment, nothing changed in it    as 4 (files are touched only after that COMMIT is says so not durable durable,
- *oldest first) 9  batch written, not synced          any part of it                        whole records and groups are
- *kept, broken ones dropped and reported; see 13 10  batch synced, nobody told          all of it kept: a message
- *without its 250 may be delivered 11  sync failed, VOID not yet written  as 9                                  as 9 12
- *VOID batch written, not synced     any part of it                        whole: the failed batch never was. Not whole:
- *the VOID batch never was, and the failed one is as 9 13  start-up itself: what it kept of   as 12 as 12, so nothing
- *kept is lost however often this the last batch is written again                                          happens.
- *(What was read may be in the page cache in a new segment behind a VOID alone, or the leftover of a failed sync: it
- *must not for the old batch, and synced;                                           be built upon before it is synced
- *anew) then an empty batch behind it      none, or that empty batch whole       an empty last batch: nothing to write
- *again, the segment is written on 14  body file written, its MESSAGE     a body file without a message         unlinks
- *it (layout.h) and counts it not durable 15  message ended durably, body file   a body file; its message ended the
- *caller of replay calls store_forget(); later it not unlinked is as 14 16  checkpoint being written index.NNN.tmp
- *unlinks it, the older checkpoint serves 17  … renamed, older ones not removed  two checkpoints the newest that can be
- *believed; others unlinked 18  closed: an empty batch written     none, or that empty batch             as 9, or as
- *13's last line
- *
- * What is not a crash but damage: a broken record in a batch that is not the last, a batch missing in the row, a
- *segment missing at or above the `oldest` of the last COMMIT. Reported (replay.h, damaged()), everything else kept.
- *Records of a group of which one is broken do not count either: the message that they would have changed stays as it
- *was. */
+ * When a write or sync fails, the segment is abandoned: never written or synced again. Nobody knows what of the batch is
+ * on disk, so the next batch goes to another segment and begins with a VOID that names the failed batch (and failed
+ * batches since) and the messages in it; the caller gives the failed batch's outcomes, holds and removes again with it.
+ * All records of such a batch bear RECORD_AGAIN: as the last batch of a journal it counts whole or not at all, and if it does
+ * not count, the batch before it is the last. */
 #ifndef QUEUE_SPOOL_JOURNAL_H
 #define QUEUE_SPOOL_JOURNAL_H
 
@@ -62,6 +25,54 @@
 #include "queue/spool/files.h"
 #include "queue/spool/recovery.h"
 #include "queue/spool/replay.h"
+
+/* clang-format off */
+/* The crash table: what a crash (kill -9, or power loss: any subset of the sectors that were written and not synced is on disk) can leave,
+ * and what start-up does with it. Assumed of the disk: a sector that is written again with the bytes it has keeps them.
+ *
+ *     step                                can leave                      start-up
+ *  1  first start: directories made       some of them                   makes the rest
+ *  2  a segment being made                NNN.tmp of any content         unlinks *.tmp
+ *  3  ... synced and renamed, directory   NNN.tmp, or an empty segment   as 2; or: a segment ready for use
+ *     not synced
+ *  4  freed segment: new headers being    the old segment; one or both   as before it was freed: its records tell
+ *     written                             headers may be new             nothing that later ones do not end or move; it
+ *                                                                        will be freed again
+ *  5  ... synced, not renamed             old name, header of another    unlinks it
+ *                                         number
+ *  6  ... renamed                         a ready segment with records   another seed: none of them is believed
+ *                                         of its earlier life
+ *  7  surplus freed segment unlinked      the segment, or not            as 4, or nothing to do
+ *  8  segment freed, the COMMIT that      the segment                    as 4 (files are touched only when that COMMIT
+ *     says so not durable                                                is durable, the oldest first)
+ *  9  batch written, not synced           any part of it                 whole records and groups are kept, broken ones
+ *                                                                        dropped and reported; then 13
+ * 10  batch synced, nobody told           all of it                      kept: a message without its 250 may be
+ *                                                                        delivered; then 13
+ * 11  sync failed, no VOID written yet    as 9                           as 9
+ * 12  VOID batch written, not synced      any part of it                 whole: the failed batch never was. Not whole:
+ *                                                                        the VOID batch never was, the failed one is as
+ *                                                                        9
+ * 13  start-up itself writes what it      any part of it                 as 12, so nothing kept is lost however often
+ *     kept of the last batch again, in a                                 this happens. (What was read may be in the
+ *     new segment behind a VOID for the                                  page cache alone, or the leftover of a failed
+ *     old batch                                                          sync: nothing is built upon it before it is
+ *                                                                        synced)
+ *     ... synced, then an empty batch     the batch; the empty one or    empty last batch: nothing to write again, the
+ *                                         not                            segment is written on; else once more
+ * 14  body file written, its MESSAGE not  a body file without a message  unlinks it (layout.h) and counts it
+ *     durable
+ * 15  message ended durably, its body     a body file                    the caller of replay calls store_forget();
+ *     file not unlinked                                                  later it is as 14
+ * 16  checkpoint being written            index.NNN.tmp                  unlinks it, the older checkpoint serves
+ * 17  ... renamed, older not unlinked     two checkpoints                the newest that can be believed
+ * 18  closed: an empty batch written      that batch, or not             as 13's last line, or as 9
+ *
+ * What is not a crash but damage: a broken record in a batch that is not the last, a batch missing in the row, a segment that is
+ * unreadable, cut short or missing at or above the `oldest` of the last COMMIT. Reported (replay.h, damaged()), everything else
+ * kept. Records of a group of which one is broken do not count either: the message that they would have changed stays as it
+ * was. */
+/* clang-format on */
 
 struct journal;
 

@@ -14,13 +14,13 @@
  *	24  u64  number of the batch
  *
  * Checksums are XXH3-64, seeded with the segment's seed plus the record's offset. The seed is drawn anew each time a
- *segment is made or recycled (queue/spool/segment.h), so neither an earlier life of the segment is believed, nor a
- *record at a place that is not its own, nor what looks like a record inside the content of a message: nobody outside
- *knows the seed.
+ * segment is made or recycled (queue/spool/segment.h), so neither an earlier life of the segment is believed, nor a
+ * record at a place that is not its own, nor what looks like a record inside the content of a message: nobody outside
+ * knows the seed.
  *
  * meta by type: MESSAGE the envelope; MOVED the envelope and the last attempts (record_moved_*); OUTCOME the attempt;
- *HOLD and REMOVE the reason as text; RELEASE nothing; VOID struct record_void; COMMIT struct record_commit. body:
- *content of MESSAGE and MOVED, or with RECORD_IN_FILE a reference to spool/body (struct record_reference). */
+ * HOLD and REMOVE the reason as text; RELEASE nothing; VOID struct record_void; COMMIT struct record_commit.
+ * body: content of MESSAGE and MOVED, or with RECORD_IN_FILE a reference to spool/body (struct record_reference). */
 #ifndef QUEUE_SPOOL_RECORD_H
 #define QUEUE_SPOOL_RECORD_H
 
@@ -38,8 +38,8 @@ enum record_flag {
 	/* A group's first and last record; a record alone has both. A group counts whole or not at all. */
 	RECORD_GROUP_FIRST = 1,
 	RECORD_GROUP_LAST = 2,
-	/* In each record of a batch that stands in for the batches which its VOID names: as the last batch it counts
-	   whole or not. */
+	/* In each record of a batch that stands in for those which its VOID names: as the last one it counts whole or
+	 * not at all. */
 	RECORD_AGAIN = 4,
 	RECORD_IN_FILE = 8,
 };

@@ -315,10 +315,13 @@ static void take_commit(struct recovery *r, const struct batch *b)
 		r->oldest = c.oldest;
 }
 
-/* Batches that are missing between the one replayed last and this one. */
+/* Batches that are missing before this one. */
 static void check_row(struct recovery *r, const struct batch *b)
 {
-	if (r->applied && !b->again && b->number > r->applied + 1)
+	struct record_commit c;
+	bool first = r->applied == 0 && b->segment == r->segments[0];
+	if ((r->applied && !b->again && b->number > r->applied + 1) ||
+		(first && batch_commit(b, &c) == 0 && c.first > SEGMENT_FIRST))
 		damaged(r, 0, b->items[0].at, "batches before it are missing");
 	r->applied = b->number;
 }
