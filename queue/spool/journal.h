@@ -1,18 +1,19 @@
 /* queue/spool/journal.h: the append-only record of every message, in segments, a batch at a time. Plumbing.
  *
  * Synchronous, without threads of its own. The commit thread's loop is: gather commits, journal_write(), report. One
- * worker at a time calls journal_prepare() when journal_wants_prepare() says so: it makes segments ahead and recycles freed
- * ones, so that no zeros are written on the commit path unless none is ready.
+ * worker at a time calls journal_prepare() when journal_wants_prepare() says so: it makes segments ahead and recycles
+ * freed ones, so that no zeros are written on the commit path unless none is ready.
  *
  * A batch is written with one writev (more only past IOV_MAX) at the end of the current segment, closed by a COMMIT
- * record, and synced once. Batches lie one behind the other without gaps and never span segments. The next batch begins only
- * when the sync of the last has returned 0; so the first believable record of batch N + 1 proves that N was durable.
+ * record, and synced once. Batches lie one behind the other without gaps and never span segments. The next batch begins
+ * only when the sync of the last has returned 0; so the first believable record of batch N + 1 proves that N was
+ * durable.
  *
- * When a write or sync fails, the segment is abandoned: never written or synced again. Nobody knows what of the batch is
- * on disk, so the next batch goes to another segment and begins with a VOID that names the failed batch (and failed
+ * When a write or sync fails, the segment is abandoned: never written or synced again. Nobody knows what of the batch
+ * is on disk, so the next batch goes to another segment and begins with a VOID that names the failed batch (and failed
  * batches since) and the messages in it; the caller gives the failed batch's outcomes, holds and removes again with it.
- * All records of such a batch bear RECORD_AGAIN: as the last batch of a journal it counts whole or not at all, and if it does
- * not count, the batch before it is the last. */
+ * All records of such a batch bear RECORD_AGAIN: as the last batch of a journal it counts whole or not at all, and if
+ * it does not count, the batch before it is the last. */
 #ifndef QUEUE_SPOOL_JOURNAL_H
 #define QUEUE_SPOOL_JOURNAL_H
 

@@ -1,5 +1,5 @@
-/* tests/unit/recovery_test.c: a small journal with every byte flipped and cut at every byte: exactly what was promised is
- * reported afterwards. */
+/* tests/unit/recovery_test.c: a small journal with every byte flipped and cut at every byte: exactly what was promised
+ * is reported afterwards. */
 #include <stdarg.h>
 #include <stddef.h>
 #include <setjmp.h>
@@ -234,7 +234,8 @@ static void lose_from(struct sample *x, size_t end, bool zeros)
 	}
 }
 
-/* As a crash leaves it: what was not synced is still zeros. Any beginning of the journal is a journal, without damage. */
+/* As a crash leaves it: what was not synced is still zeros. Any beginning of the journal is a journal, without damage.
+ */
 static void zeros_from_every_byte(void **state)
 {
 	struct sample *x = *state;

@@ -359,6 +359,20 @@ void spool_fini(struct spool *s)
 		abort();
 }
 
+void spool_clear(struct spool *s)
+{
+	char path[128];
+	spool_close(s);
+	faults_fini(&s->faults);
+	DIR *d = opendir(spool_path(s, "journal", path, sizeof(path)));
+	for (struct dirent *e; d && (e = readdir(d));)
+		if (e->d_name[0] != '.')
+			unlinkat(dirfd(d), e->d_name, 0);
+	if (d)
+		closedir(d);
+	faults_init(&s->faults);
+}
+
 char *spool_path(const struct spool *s, const char *name, char *out, size_t size)
 {
 	snprintf(out, size, "%s/%s", s->dir, name);

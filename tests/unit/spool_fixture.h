@@ -86,6 +86,7 @@ int spool_open(struct spool *s);			 /* layout and journal, into a fresh model */
 void spool_close(struct spool *s);			 /* in order */
 void spool_kill(struct spool *s);			 /* kill -9: nothing more reaches the disk */
 void spool_fini(struct spool *s);			 /* closes and removes everything */
+void spool_clear(struct spool *s);			 /* closes and empties the journal, keeps the directories */
 size_t spool_segment_files(const struct spool *s);
 /* Recovery alone, nothing written: into a fresh model. */
 int spool_recover(struct spool *s);
