@@ -345,7 +345,7 @@ static int apply(struct recovery *r, struct batch *b, const struct place *places
 static int apply_earlier(struct recovery *r, struct batch *b)
 {
 	check_row(r, b);
-	int err = r->setup.check_bodies ? check_bodies(r, b) : 0;
+	int err = r->setup.everything ? check_bodies(r, b) : 0;
 	if (err == -ENOMEM)
 		return err;
 	batch_judge(b, r, on_broken);
@@ -698,7 +698,7 @@ int recovery_run(struct recovery **out, const struct recovery_setup *setup, cons
 	int err = r->window ? list_segments(r) : -ENOMEM;
 	if (err == 0)
 		err = drop_stale(r);
-	if (err == 0) {
+	if (err == 0 && !setup->everything) {
 		err = checkpoint_load(setup->files, setup->spool, r, on_head, on_entry);
 		if (err == -ENOENT)
 			err = 0;
