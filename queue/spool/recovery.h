@@ -46,7 +46,8 @@ struct recovery;
 struct recovery_setup {
 	const struct files *files;
 	int spool, journal;
-	bool everything; /* `relayq verify`: without the checkpoint, all records from the oldest on, with their bodies */
+	bool everything; /* `relayq verify`: without the checkpoint, all records from the oldest on, with their bodies
+			  */
 	void (*say)(void *arg, const char *line); /* one line for each torn record; may be NULL */
 	void *arg;
 };

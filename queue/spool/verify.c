@@ -38,8 +38,8 @@ struct check {
 static void finding(struct check *c, uint64_t id, struct place at, const char *what)
 {
 	char line[LINE], text[ID_TEXT];
-	snprintf(line, sizeof(line), "%s: segment %u, offset %u: %s", id ? id_format(id, text) : "-", at.segment, at.offset,
-		what);
+	snprintf(line, sizeof(line), "%s: segment %u, offset %u: %s", id ? id_format(id, text) : "-", at.segment,
+		at.offset, what);
 	c->say(c->arg, line);
 }
 
@@ -59,8 +59,8 @@ static void drop(struct check *c, struct message *m)
 	free(m);
 }
 
-static int on_message(
-	void *arg, enum record_type type, const struct envelope *e, struct place content, struct place newest, bool in_file)
+static int on_message(void *arg, enum record_type type, const struct envelope *e, struct place content,
+	struct place newest, bool in_file)
 {
 	struct check *c = arg;
 	(void)type;
@@ -194,7 +194,7 @@ static int check_contents(struct check *c)
 			continue;
 		c->out->damaged++;
 		finding(c, m->id, m->content,
-			err == -ENOENT    ? "its content is missing"
+			err == -ENOENT	  ? "its content is missing"
 			: err == -EBADMSG ? "its content is broken"
 					  : strerror(-err));
 	}

@@ -30,8 +30,9 @@ static const struct record sample = {
 static void form(void **state)
 {
 	(void)state;
-	static const uint8_t expected[56] = {'r', '6', '4', 'j', 1, 2, 5, 0, 1, 2, 3, 4, 5, 6, 7, 8, 0, 0, 0x03, 0xe8, 0, 0,
-		0, 24, 0, 0, 0, 0, 0, 0, 0, 77, 0, 0, 0, 3, 0, 0, 0, 128, 0, 0, 0, 0, 0, 0, 0, 5, 0, 0, 0, 0, 0, 0, 0, 6};
+	static const uint8_t expected[56] = {'r', '6', '4', 'j', 1, 2, 5, 0, 1, 2, 3, 4, 5, 6, 7, 8, 0, 0, 0x03, 0xe8,
+		0, 0, 0, 24, 0, 0, 0, 0, 0, 0, 0, 77, 0, 0, 0, 3, 0, 0, 0, 128, 0, 0, 0, 0, 0, 0, 0, 5, 0, 0, 0, 0, 0,
+		0, 0, 6};
 	uint8_t bytes[RECORD_HEADER];
 	struct record got;
 	record_encode(&sample, SEED, bytes);
