@@ -32,6 +32,14 @@ static bool site_has_room(const struct queue *q, const struct site *s)
 	return taken == 0 || taken < s->window / WINDOW_ONE;
 }
 
+static void wait_for_turn(struct queue *q, struct site *s)
+{
+	if (s->in_turn)
+		return;
+	s->in_turn = true;
+	TAILQ_INSERT_TAIL(&q->sites_in_turn, s, turn);
+}
+
 /* Room by the limits of all; a site that has nothing yet draws on a reserve. A site that finds none waits for its turn.
  */
 static bool all_have_room(struct queue *q, struct site *s)
@@ -42,10 +50,7 @@ static bool all_have_room(struct queue *q, struct site *s)
 	if (nothing_yet ? taken < most + most / 4 + 1 : taken < most && q->dials < most / 2 + 1)
 		return true;
 	COUNT(limit_connections);
-	if (!s->in_turn) {
-		s->in_turn = true;
-		TAILQ_INSERT_TAIL(&q->sites_in_turn, s, turn);
-	}
+	wait_for_turn(q, s);
 	return false;
 }
 
@@ -440,6 +445,8 @@ static void start_dial(struct queue *q, struct site *s, struct delivery *picky)
 			struct reply r;
 			reply_set(&r, 451, "4.4.1", "no other path could be tried now");
 			settle_end(q, picky, &r, 0);
+		} else {
+			wait_for_turn(q, s); /* every address has limits { address_connections } */
 		}
 		return;
 	}
@@ -460,14 +467,28 @@ static void start_dial(struct queue *q, struct site *s, struct delivery *picky)
 
 /* ---- the site's turn ---- */
 
+/* An idle connection that suits the delivery; where a greylisting server has seen it before comes first. */
 static struct link *idle_link(const struct site *s, const struct delivery *d)
 {
-	struct link *l;
+	struct link *l, *any = NULL;
 	TAILQ_FOREACH (l, &s->idle, next) {
-		if (!l->closing && !was_tried(d, &connection_info(l->connection)->to))
+		const struct endpoint *to = &connection_info(l->connection)->to;
+		if (l->closing || was_tried(d, to))
+			continue;
+		if (d->greylisted == NULL || endpoint_equal(d->greylisted, to))
 			return l;
+		any = l;
 	}
-	return NULL;
+	return any;
+}
+
+/* Is the delivery to go where it was greylisted, and no idle connection leads there, but there is room for one? */
+static bool wants_own_path(struct queue *q, struct site *s, const struct delivery *d, const struct link *l)
+{
+	if (d->greylisted == NULL || d->tries != NULL || l == NULL)
+		return false;
+	return !endpoint_equal(d->greylisted, &connection_info(l->connection)->to) && site_has_room(q, s) &&
+	       all_have_room(q, s);
 }
 
 void dispatch_pump(struct queue *q, struct site *s)
@@ -488,8 +509,12 @@ void dispatch_pump(struct queue *q, struct site *s)
 		struct link *l = idle_link(s, d);
 		if (l == NULL)
 			break;
+		bool own = wants_own_path(q, s, d, l);
 		index_detach(q, d);
-		send_work(q, l, d);
+		if (own && settle_begin(q, d) == 0)
+			start_dial(q, s, d);
+		else
+			send_work(q, l, d);
 	}
 	while (s->dial_count < s->ready_count && site_has_room(q, s) && all_have_room(q, s)) {
 		unsigned before = s->dial_count;
