@@ -54,7 +54,7 @@ def test_configuration_errors_are_all_named(lab):
         relay.configure("listen 0.0.0.0:25 { }\nretry { frist = 5m }\nlimits { size = much }\nrotue * { }\n")
         bad = run(relay, *words, relay.file)
         assert bad.returncode == 78, bad
-        for word in (f"{relay.file}:4:", f"{relay.file}:5:", f"{relay.file}:6:", "first", "route"):
+        for word in (f"{relay.file}:5:9:", f"{relay.file}:6:17:", f"{relay.file}:7:1:", "first", "route"):
             assert word in bad.stderr, f"{word!r} is not in:\n{bad.stderr}"
         relay.configure("listen 0.0.0.0:25 { }\n")
     missing = run(relay, "-f", f"{relay.folder}/none.conf")
@@ -182,8 +182,7 @@ def test_client_that_vanishes_inside_data_leaves_nothing(lab):
     site = lab.site()
     relay = lab.relay()
     for size in (100, 200000, 2 << 20):
-        with lab.client.connect(RELAY4) as s:
-            f = s.makefile("rwb")
+        with lab.client.connect(RELAY4) as s, s.makefile("rwb") as f:
             f.readline()
             f.write(b"EHLO c\r\n")
             f.flush()
