@@ -214,19 +214,29 @@ static int give_up_root(const struct passwd *p)
 
 static int open_loops(struct daemon *d)
 {
-	d->loop_count = d->conf->loops;
-	d->loops = calloc(d->loop_count, sizeof *d->loops);
-	d->ends = calloc(d->loop_count, sizeof *d->ends);
+	d->loops = calloc(d->conf->loops, sizeof *d->loops);
+	d->ends = calloc(d->conf->loops, sizeof *d->ends);
 	if (d->loops == NULL || d->ends == NULL)
 		return -ENOMEM;
-	for (unsigned i = 0; i < d->loop_count; i++) {
+	for (unsigned i = 0; i < d->conf->loops; i++) {
 		char name[16];
 		snprintf(name, sizeof name, "io%u", i);
 		int err = ioloop_init(&d->loops[i], name, i);
 		if (err != 0)
 			return err;
+		d->loop_count++;
 	}
 	return 0;
+}
+
+/* Loops that never got their thread: what was opened on them is closed and waits to be told so. */
+static void drop_loops(struct daemon *d)
+{
+	for (unsigned i = 0; i < d->loop_count; i++) {
+		ioloop_finish(&d->loops[i]);
+		uv_run(&d->loops[i].uv, UV_RUN_DEFAULT);
+		ioloop_join(&d->loops[i]);
+	}
 }
 
 /* What a newcomer wants to know. */
@@ -443,12 +453,15 @@ int main(int argc, char **argv)
 	raise_file_limit(d.conf);
 	log_start(STDERR_FILENO, d.conf->log.format, d.conf->log.level, d.conf->log.buffer);
 	code = open_all(&d, &errors);
-	if (code == EX_OK)
+	bool opened = code == EX_OK;
+	if (opened)
 		code = serve(&d);
 	print_errors(&errors);
 	smtpd_free(d.smtpd);
 	if (d.queue != NULL)
 		queue_close(d.queue);
+	if (!opened)
+		drop_loops(&d);
 	LOG_INFO("stopped", LF_NUM("exit", code));
 	log_stop();
 	free(d.loops);

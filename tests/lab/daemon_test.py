@@ -82,6 +82,14 @@ def test_second_daemon_on_the_same_spool(lab):
     assert done.returncode == 75 and str(relay.pid) in done.stderr, done
 
 
+def test_port_that_is_taken_is_named(lab):
+    relay = lab.relay(start=False)
+    taken = lab.relay_host.listener("198.51.100.64", 25)
+    with taken:
+        done = subprocess.run(lab.relay_host.command(binary(), "-f", relay.file), capture_output=True, text=True, timeout=20)
+    assert done.returncode == 69 and "0.0.0.0:25" in done.stderr and "Sanitizer" not in done.stderr, done
+
+
 def test_version(lab):
     done = run(None, "-V")
     assert done.returncode == 0 and "relay64" in done.stdout, done
