@@ -179,6 +179,7 @@ class Host:
         """A TCP connection from this host."""
         s = self.socket(socket.AF_INET6 if ":" in address else socket.AF_INET)
         s.settimeout(timeout)
+        s.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         try:
             s.connect((address, port))
         except OSError:

@@ -215,6 +215,7 @@ class Scripted:
 
     async def _serve(self, reader, writer):
         session = Session(self, writer.get_extra_info("peername")[0], writer.get_extra_info("sockname")[0])
+        writer.get_extra_info("socket").setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self.sessions.append(session)
         self._tell()
         self.tasks.add(asyncio.current_task())
