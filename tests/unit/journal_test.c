@@ -302,6 +302,135 @@ static void recycled_segments(void **state)
 	spool_fini(&s);
 }
 
+/* Fills segments 1 to 3 with messages 1 to 9, three each. */
+static void three_segments(struct spool *s)
+{
+	char *text = text_of(4500, 'x');
+	spool_init(s, SMALL);
+	assert_int_equal(spool_open(s), 0);
+	for (uint64_t id = 1; id <= 9; id++) {
+		struct commit *m = commit_message(id, "a@example.org", text);
+		assert_int_equal(spool_write(s, m, NULL, NULL, NULL), 0);
+		assert_int_equal(m->place.segment, (id + 2) / 3);
+		commit_drop(m);
+	}
+	free(text);
+}
+
+/* Row 5: the headers of a freed segment are new already, its name is not. */
+static void freed_and_not_renamed(void **state)
+{
+	(void)state;
+	struct spool s;
+	char path[128];
+	three_segments(&s);
+	for (uint64_t id = 1; id <= 3; id++) {
+		struct commit *r = commit_reason(RECORD_REMOVE, id, "", nowhere);
+		assert_int_equal(spool_write(&s, r, NULL, NULL, NULL), 0);
+		commit_drop(r);
+	}
+	assert_int_equal(journal_prepare(s.journal), 0);
+	assert_int_equal(journal_free(s.journal, 1), 0);
+	assert_false(journal_wants_prepare(s.journal)); /* row 8: no COMMIT says so yet */
+	assert_int_equal(spool_write(&s, NULL, NULL, NULL, NULL), 0);
+	assert_true(journal_wants_prepare(s.journal));
+	fail_next(&s, CALL_RENAME, -1, -EIO);
+	assert_int_equal(journal_prepare(s.journal), -EIO);
+	s.faults.fail_kind = -1;
+	spool_kill(&s);
+	assert_int_equal(access(spool_path(&s, "journal/0000000001.seg", path, sizeof(path)), F_OK), 0);
+	assert_int_equal(spool_open(&s), 0);
+	assert_int_equal(access(path, F_OK), -1);
+	assert_int_equal(s.model.damaged, 0);
+	assert_int_equal(s.model.count, 6);
+	struct journal_status status;
+	journal_status(s.journal, &status);
+	assert_int_equal(status.oldest, 2);
+	spool_fini(&s);
+}
+
+/* A segment that somebody took away is said to be missing, wherever it stood; the others are read. */
+static void missing_segments(void **state)
+{
+	(void)state;
+	static const struct {
+		const char *name;
+		size_t left;
+	} rows[] = {{"journal/0000000001.seg", 6}, {"journal/0000000002.seg", 6}};
+	for (size_t i = 0; i < 2; i++) {
+		struct spool s;
+		char path[128];
+		three_segments(&s);
+		spool_close(&s);
+		assert_int_equal(unlink(spool_path(&s, rows[i].name, path, sizeof(path))), 0);
+		assert_int_equal(spool_open(&s), 0);
+		assert_int_equal(s.model.count, rows[i].left);
+		assert_true(s.model.damaged_unknown > 0);
+		assert_false(s.found.in_file_complete);
+		spool_fini(&s);
+	}
+}
+
+/* A disk that cannot read some sectors costs what stands there and no more. */
+static void unreadable_sectors(void **state)
+{
+	(void)state;
+	struct spool s;
+	three_segments(&s);
+	spool_close(&s);
+	s.faults.bad_from = 4608; /* in each segment: the end of the first record, the second's header */
+	s.faults.bad_to = 5120;
+	assert_int_equal(spool_recover(&s), 0);
+	assert_non_null(model_live(&s.model, 1));
+	assert_null(model_live(&s.model, 2));
+	assert_non_null(model_live(&s.model, 3));
+	assert_non_null(model_live(&s.model, 9));
+	assert_int_equal(s.model.count, 6);
+	assert_true(s.model.damaged >= 3);
+	s.faults.bad_to = 0;
+	spool_fini(&s);
+}
+
+/* A start whose own writing fails is a failed start, with a line that says so; the next one finds everything. */
+static void start_on_a_full_disk(void **state)
+{
+	(void)state;
+	struct spool s;
+	three_segments(&s);
+	spool_kill(&s);
+	fail_next(&s, CALL_WRITE, -1, -ENOSPC);
+	s.faults.fail_after = 1; /* the lock */
+	assert_int_equal(spool_open(&s), -ENOSPC);
+	assert_non_null(strstr(s.errors, "No space left"));
+	s.faults.fail_kind = -1;
+	assert_int_equal(spool_open(&s), 0);
+	assert_int_equal(s.model.count, 9);
+	assert_int_equal(s.model.damaged, 0);
+	spool_fini(&s);
+}
+
+/* What the index says stops the start: it cannot be half full. */
+static void index_without_memory(void **state)
+{
+	(void)state;
+	struct spool s;
+	three_segments(&s);
+	spool_close(&s);
+	struct layout l;
+	struct recovery *r;
+	struct buf errors;
+	buf_init(&errors, 1000);
+	assert_int_equal(layout_open_read(&l, &s.faults.files, s.dir, false, &errors), 0);
+	struct recovery_setup setup = {.files = &s.faults.files, .spool = l.spool, .journal = l.journal};
+	model_init(&s.model);
+	s.model.fail = -ENOMEM;
+	assert_int_equal(recovery_run(&r, &setup, &s.model.replay, &errors), -ENOMEM);
+	assert_true(errors.len > 0);
+	buf_fini(&errors);
+	layout_close(&l);
+	spool_fini(&s);
+}
+
 /* ---- a crash at every step ---- */
 
 enum { IDS = 24 };
@@ -484,6 +613,11 @@ int main(void)
 		cmocka_unit_test(torn_void),
 		cmocka_unit_test(batches_stay_in_one_segment),
 		cmocka_unit_test(recycled_segments),
+		cmocka_unit_test(freed_and_not_renamed),
+		cmocka_unit_test(missing_segments),
+		cmocka_unit_test(unreadable_sectors),
+		cmocka_unit_test(start_on_a_full_disk),
+		cmocka_unit_test(index_without_memory),
 		cmocka_unit_test(killed_at_every_step),
 		cmocka_unit_test(power_loss_at_every_step),
 	};

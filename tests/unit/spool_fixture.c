@@ -50,7 +50,9 @@ static int f_close(void *arg, int fd)
 
 static ssize_t f_pread(void *arg, int fd, void *p, size_t n, off_t at)
 {
-	(void)arg;
+	struct faults *f = arg;
+	if (f->bad_to && (uint64_t)at < f->bad_to && (uint64_t)at + n > f->bad_from)
+		return -EIO;
 	return files_system.pread(NULL, fd, p, n, at);
 }
 
@@ -320,10 +322,10 @@ int spool_recover(struct spool *s)
 	buf_init(&errors, 4096);
 	model_init(&s->model);
 	recovery_found_fini(&s->found);
-	int err = layout_open_read(&l, &files_system, s->dir, false, &errors);
+	int err = layout_open_read(&l, &s->faults.files, s->dir, false, &errors);
 	if (err)
 		return err;
-	struct recovery_setup setup = {.files = &files_system, .spool = l.spool, .journal = l.journal, .say = say};
+	struct recovery_setup setup = {.files = &s->faults.files, .spool = l.spool, .journal = l.journal, .say = say};
 	err = recovery_run(&r, &setup, &s->model.replay, &errors);
 	if (err == 0) {
 		err = recovery_settle(r, NULL);

@@ -35,7 +35,8 @@ struct faults {
 	unsigned fail_after; /* that many calls of this kind still work */
 	int fail_times;	     /* then so many fail; -1: all */
 	int fail_with;
-	struct undo *undo; /* sectors written and not synced, oldest first */
+	uint64_t bad_from, bad_to; /* offsets, of any file, that cannot be read */
+	struct undo *undo;	   /* sectors written and not synced, oldest first */
 	size_t undo_count, undo_cap;
 };
 void faults_init(struct faults *f);
