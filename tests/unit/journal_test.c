@@ -132,9 +132,10 @@ static void long_failure(void **state)
 	assert_int_equal(journal_prepare(s.journal), 0);
 	for (int i = 0; i < 20; i++) {
 		fail_next(&s, i % 2 ? CALL_WRITE : CALL_DATASYNC, 1, i % 3 ? -EIO : -ENOSPC);
-		s.faults.fail_after = i % 4 == 0 ? 0 : 17; /* the new segment itself, or the batch in it */
-		if (spool_write(&s, h, NULL, NULL, NULL) == 0)
-			break;
+		if (i && i % 4 != 1) /* the batch; else the segment that is made for it */
+			s.faults.fail_after = i % 2 ? 3 : 1;
+		int err = spool_write(&s, h, NULL, NULL, NULL);
+		assert_int_equal(err, i % 3 ? -EIO : -ENOSPC);
 		assert_true(journal_broken(s.journal));
 		assert_in_range(spool_segment_files(&s), 1, 3);
 	}
