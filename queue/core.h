@@ -181,6 +181,9 @@ struct queue {
 	unsigned writing; /* entries that are being made or written */
 	bool stalled;	  /* something could not begin: the spool could not be written */
 
+	uint64_t *ended_files; /* start-up only, see queue/replay.c */
+	size_t ended_count;
+
 	/* upwards: a message has come into the index and wants its deliveries scheduled */
 	void (*schedule)(struct queue *q, struct message *m);
 };

@@ -96,7 +96,6 @@ static void note_paths(struct queue *q, struct link *l, struct delivery *d)
 		struct path_try p = {.to = info->to, .preference = info->preference, .fault = FAULT_NONE};
 		snprintf(p.host, sizeof p.host, "%s", info->host);
 		settle_paths(q, d, &p, 1, 0);
-		COUNT(connections_reused);
 	}
 	if (t->tried_count < sizeof t->tried / sizeof t->tried[0])
 		t->tried[t->tried_count++] = info->to;
@@ -302,7 +301,6 @@ static void dial_won(struct queue *q, struct site *s, struct dial *dial, struct 
 	s->known = true;
 	s->slow = false;
 	end_rest(q, s);
-	COUNT(connections_made);
 	if (l == NULL) {
 		LOG_ERR("no-memory", LF_STR("site", s->lane.site), LF_STR("what", "a connection was given up"));
 		connection_on_closed(dial->connection, connection_release);
@@ -371,7 +369,6 @@ static void dial_lost(struct queue *q, struct site *s, const struct dial *dial, 
 	struct reply r;
 	fault_reply(dial, &r);
 	s->slow = dial->slow;
-	COUNT(races_failed);
 	if (picky != NULL) {
 		settle_paths(q, picky, dial->paths, dial->path_count, -1);
 		settle_end(q, picky, &r, 0);
@@ -456,12 +453,12 @@ static void start_dial(struct queue *q, struct site *s, struct delivery *picky)
 	if (picky != NULL)
 		picky->state = DELIVERY_DIALLING;
 	dial->patient = s->slow;
+	dial->more = first->domain != NULL && first->domain->looking;
 	dial->done = on_dial;
 	dial->arg = w;
 	TAILQ_INSERT_TAIL(&s->dials, w, next);
 	s->dial_count++;
 	q->dials++;
-	COUNT(races_started);
 	dial_start(dial);
 }
 
@@ -548,7 +545,7 @@ void dispatch_probe(struct queue *q, struct site *s)
 	dispatch_pump(q, s);
 }
 
-void dispatch_refresh(struct queue *q, struct site *s)
+void dispatch_refresh(struct queue *q, struct site *s, bool complete)
 {
 	if (TAILQ_EMPTY(&s->dials))
 		return;
@@ -559,6 +556,8 @@ void dispatch_refresh(struct queue *q, struct site *s)
 		unsigned n = candidates ? site_candidates(q, s, w->picky, false, candidates, &full) : 0;
 		for (unsigned i = 0; i < n; i++)
 			dial_add(w->dial, &candidates[i]);
+		if (complete)
+			dial_complete(w->dial);
 	}
 	free(candidates);
 }

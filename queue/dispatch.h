@@ -10,8 +10,8 @@ void dispatch_enqueue(struct queue *q, struct site *s, struct delivery *d);
 void dispatch_pump(struct queue *q, struct site *s);
 /* The rest of the site is over: one probe. With nothing waiting the site just wakes: the next mail is the probe. */
 void dispatch_probe(struct queue *q, struct site *s);
-/* New addresses came in: dials under way take them up. */
-void dispatch_refresh(struct queue *q, struct site *s);
+/* New addresses came in: dials under way take them up. With `complete` no more will come. */
+void dispatch_refresh(struct queue *q, struct site *s, bool complete);
 /* The site's waiting deliveries are to be looked through: too old ones are given up, those whose domain is elsewhere
  * now leave. */
 void dispatch_sweep(struct queue *q, struct site *s);

@@ -175,12 +175,29 @@ static void trust(struct known *k, uint64_t now_ms)
 	k->probe_until = 0;
 }
 
+bool memory_doubts(const struct path_try *p)
+{
+	enum { TIME_TO_CONNECT = 100, TIME_TO_GREET = 1000 };
+	if (p->fault != FAULT_SUPERSEDED)
+		return fault_is_path(p->fault);
+	if (p->connect_ms == UINT32_MAX)
+		return p->total_ms >= TIME_TO_CONNECT;
+	return p->greeting_ms == UINT32_MAX && p->total_ms - p->connect_ms >= TIME_TO_GREET;
+}
+
+/* What a beaten path is taken to have. */
+static enum fault presumed(const struct path_try *p)
+{
+	if (p->fault != FAULT_SUPERSEDED)
+		return p->fault;
+	return p->connect_ms == UINT32_MAX ? FAULT_CONNECT_TIMEOUT : FAULT_SILENT_GREETING;
+}
+
 void memory_note(struct memory *m, const struct path_try *p, uint64_t now_ms)
 {
 	if (p->fault == FAULT_LOCAL)
 		return;
-	/* beaten while connected, or before it had a fair chance: says nothing */
-	if (p->fault == FAULT_SUPERSEDED && (p->connect_ms != UINT32_MAX || p->total_ms < 100)) {
+	if (p->fault == FAULT_SUPERSEDED && !memory_doubts(p)) {
 		struct known *k = find(m, &p->to);
 		if (k != NULL)
 			k->probe_until = 0;
@@ -195,7 +212,7 @@ void memory_note(struct memory *m, const struct path_try *p, uint64_t now_ms)
 		smooth(&k->ehlo_ms, p->total_ms >= p->greeting_ms ? p->total_ms - p->greeting_ms : 0);
 		trust(k, now_ms);
 	} else {
-		doubt(k, p->fault == FAULT_SUPERSEDED ? FAULT_CONNECT_TIMEOUT : p->fault, now_ms);
+		doubt(k, presumed(p), now_ms);
 	}
 }
 

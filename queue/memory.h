@@ -22,8 +22,11 @@ void memory_free(struct memory *m);
  * doubtful, and the caller's dial is its probe: it counts as doubtful for everybody else until the dial reports or a
  * minute has passed. */
 void memory_fill(struct memory *m, struct candidate *c, bool may_probe, uint64_t now_ms);
-/* What a race learned of one path. One that was SUPERSEDED before it connected, although it had 100 ms or more for it,
- * counts as not answering: the winner began later and was there. */
+/* Does what a race saw speak against the path? Its own fault does, and being beaten by one that began later although
+ * there was time enough: 100 ms to connect, or a second to greet once connected. Being turned away for now (load, 4yz)
+ * does not. */
+bool memory_doubts(const struct path_try *p);
+/* What a race learned of one path. */
 void memory_note(struct memory *m, const struct path_try *p, uint64_t now_ms);
 void memory_note_fault(struct memory *m, const struct endpoint *to, enum fault fault, uint64_t now_ms);
 /* Connections open to the address now, all sites together. */

@@ -248,6 +248,7 @@ static int open_state(struct queue_thread *t, struct buf *errors)
 	int err = store_open(&q->store, q->conf, &replay, errors);
 	if (err != 0)
 		return err;
+	replay_end(q);
 	check_clock(q);
 	id_giver_init(&q->ids, ID_GIVER_QUEUE, store_id_floor_ms(q->store), store_id_ceiling_ms(q->store));
 	err = resolver_open(&q->resolver, &t->loop.uv, q->conf, errors);

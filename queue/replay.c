@@ -2,8 +2,31 @@
 #include "queue/replay.h"
 
 #include <errno.h>
+#include <stdlib.h>
 
 #include "queue/index.h"
+
+/* The message has ended, by the journal. Its body file is unlinked when the store is open. */
+static void end_message(struct queue *q, struct message *m)
+{
+	if (m->in_file) {
+		uint64_t *files = reallocarray(q->ended_files, q->ended_count + 1, sizeof *files);
+		if (files != NULL) {
+			q->ended_files = files;
+			q->ended_files[q->ended_count++] = m->id;
+		}
+	}
+	index_drop(q, m);
+}
+
+void replay_end(struct queue *q)
+{
+	for (size_t i = 0; i < q->ended_count; i++)
+		store_forget(q->store, q->ended_files[i]);
+	free(q->ended_files);
+	q->ended_files = NULL;
+	q->ended_count = 0;
+}
 
 static int on_message(void *arg, enum record_type type, const struct envelope *e, struct place content,
 	struct place newest, bool in_file)
@@ -17,7 +40,7 @@ static int on_message(void *arg, enum record_type type, const struct envelope *e
 	/* written down when its last recipient was just done */
 	struct message *old = index_get(q, e->id);
 	if (old != NULL)
-		index_drop(q, old);
+		end_message(q, old);
 	return 0;
 }
 
@@ -45,7 +68,7 @@ static int on_outcome(void *arg, uint64_t id, const struct attempt *a, struct pl
 		}
 	}
 	if (m->open == 0)
-		index_drop(q, m);
+		end_message(q, m);
 	return 0;
 }
 
@@ -68,7 +91,7 @@ static int on_removed(void *arg, uint64_t id)
 	struct queue *q = arg;
 	struct message *m = index_get(q, id);
 	if (m != NULL)
-		index_drop(q, m);
+		end_message(q, m);
 	return 0;
 }
 

@@ -6,5 +6,7 @@
 
 /* The calls for store_open(); nothing is scheduled by them. */
 void replay_calls(struct store_replay *out, struct queue *q);
+/* After store_open(): unlinks the body files of messages that the journal saw ending. */
+void replay_end(struct queue *q);
 
 #endif

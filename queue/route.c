@@ -126,6 +126,8 @@ static uint16_t port_of(const struct domain *domain)
 static void answer_waiting(struct queue *q, struct domain *domain, const struct reply *r)
 {
 	domain->looking = false;
+	if (domain->site != NULL)
+		dispatch_refresh(q, domain->site, true);
 	point_to(domain, NULL);
 	struct delivery *d;
 	while ((d = TAILQ_FIRST(&domain->waiting)) != NULL) {
@@ -149,7 +151,7 @@ static void go_to_site(struct queue *q, struct domain *domain)
 	struct site *old = domain->site;
 	point_to(domain, s);
 	site_take_addresses(q, s, domain->mx, port_of(domain));
-	dispatch_refresh(q, s);
+	dispatch_refresh(q, s, domain->mx->complete);
 	struct delivery *d;
 	while ((d = TAILQ_FIRST(&domain->waiting)) != NULL) {
 		index_detach(q, d);

@@ -19,16 +19,17 @@
 
 struct dialling {
 	atomic_uint refs;
-	struct dial *dial;	 /* the loop may use it from dial_start() until `finished` */
-	struct race *race;	 /* the queue thread's until dial_start() */
-	bool started, cancelled; /* the queue thread's */
-	struct letter start_letter, cancel_letter;
+	struct dial *dial;		    /* the loop may use it from dial_start() until `finished` */
+	struct race *race;		    /* the queue thread's until dial_start() */
+	bool started, cancelled, completed; /* the queue thread's */
+	struct letter start_letter, cancel_letter, complete_letter;
 
 	/* the loop's */
 	LIST_ENTRY(dialling) entry;
 	uv_timer_t timer;
 	uint64_t begun_ms;
 	bool finished, stepping, again;
+	bool more;    /* answers may still come */
 	size_t count; /* attempts so far; paths[] and attempts[] go with it */
 	size_t room;
 	struct path_try *paths;
@@ -308,6 +309,10 @@ static void obey(struct dialling *g)
 				uv_timer_start(&g->timer, on_timer, s.until_ms - now_ms(g), 0);
 			return;
 		case RACE_EXHAUSTED:
+			if (g->more) {
+				uv_timer_stop(&g->timer);
+				return;
+			}
 			finish(g, -1, race_was_slow(g->race));
 			return;
 		}
@@ -338,6 +343,7 @@ static void on_start(struct letter *letter)
 	g->timer.data = g;
 	LIST_INSERT_HEAD(&o->dials, g, entry);
 	g->begun_ms = now_ms(g);
+	g->more = g->dial->more;
 	COUNT(races_started);
 	if (o->draining || g->race == NULL)
 		finish(g, -1, false);
@@ -360,6 +366,14 @@ static void on_cancel(struct letter *letter)
 {
 	struct dialling *g = LETTER_OF(letter, struct dialling, cancel_letter);
 	finish(g, -1, false);
+	unref(g);
+}
+
+static void on_complete(struct letter *letter)
+{
+	struct dialling *g = LETTER_OF(letter, struct dialling, complete_letter);
+	g->more = false;
+	step(g);
 	unref(g);
 }
 
@@ -478,6 +492,16 @@ void dial_cancel(struct dial *d)
 	g->cancelled = true;
 	ref(g);
 	mailbox_post(&d->loop->mailbox, &g->cancel_letter, on_cancel);
+}
+
+void dial_complete(struct dial *d)
+{
+	struct dialling *g = d->race;
+	if (!d->more || g->completed || !g->started)
+		return;
+	g->completed = true;
+	ref(g);
+	mailbox_post(&d->loop->mailbox, &g->complete_letter, on_complete);
 }
 
 void dial_free(struct dial *d)

@@ -27,8 +27,9 @@ struct dial {
 	struct lane lane;
 	struct candidate *candidates; /* sorted by preference; the dial's own copy */
 	unsigned candidate_count;
-	bool patient;		      /* the site is known to be slow: one path at a time, the RFC's times */
-	bool probe;		      /* for trace: QUIT as soon as it is ready; `connection` stays NULL */
+	bool patient; /* the site is known to be slow: one path at a time, the RFC's times */
+	bool more;    /* answers may still come: with no path left it waits for dial_add() or dial_complete() */
+	bool probe;   /* for trace: QUIT as soon as it is ready; `connection` stays NULL */
 	void (*done)(struct dial *d); /* on the queue thread; the dial is the caller's again: dial_free() */
 	void (*progress)(struct dial *d,
 		const struct path_try *p); /* not NULL for trace: each path as it ends, on the queue thread */
@@ -53,6 +54,8 @@ struct dial *dial_new(struct ioloop *loop, struct mailbox *home, const struct co
  * are there already are ignored. */
 int dial_add(struct dial *d, const struct candidate *c);
 void dial_start(struct dial *d);
+/* No more answers come: a dial that was started with `more` ends when no path is left. Again is fine. */
+void dial_complete(struct dial *d);
 /* Ends the race early (drain at TERM, site removed); `done` still comes. */
 void dial_cancel(struct dial *d);
 void dial_free(struct dial *d); /* before dial_start() or after `done`; NULL is fine */
