@@ -149,12 +149,12 @@ static void expire_rows(struct queue *q, struct delivery *d)
 }
 
 /* The delivery's recipients as the rows say. */
-static void apply_rows(struct queue *q, struct delivery *d, const struct attempt *a, bool failed_too)
+static void apply_rows(struct queue *q, struct delivery *d, const struct attempt *a)
 {
 	for (unsigned i = 0; i < a->rcpt_count; i++) {
 		struct delivery *owner;
 		struct rcpt *r = message_rcpt(d->message, a->rcpts[i].index, &owner);
-		if (r != NULL && (a->rcpts[i].status != RCPT_FAILED || failed_too))
+		if (r != NULL)
 			index_finish_rcpt(q, owner, r, (enum rcpt_status)a->rcpts[i].status);
 	}
 }
@@ -182,20 +182,43 @@ static void go_on(struct queue *q, struct delivery *d, uint64_t next_at)
 	due_set(&q->due, &d->due, next_at);
 }
 
+static void post_outcome(struct queue *q, struct entry *e);
+
+/* The sender cannot be told now: those that failed stay in the queue, the others' outcomes count. */
+static void keep_failed(struct queue *q, struct delivery *d, struct attempt *a)
+{
+	for (unsigned i = 0; i < a->rcpt_count; i++)
+		if (a->rcpts[i].status == RCPT_FAILED)
+			a->rcpts[i].status = RCPT_QUEUED;
+	d->due.at = core_now(q) + q->conf->retry.first;
+	a->next_ms = core_wall(q, d->due.at);
+	index_set_reason(q, d, "the bounce could not be stored here");
+}
+
 static void on_outcome(struct entry *e, int status)
 {
 	struct queue *q = e->queue;
 	struct delivery *d = e->delivery;
-	uint64_t next_at = core_steady(q, e->attempt->next_ms);
-	apply_rows(q, d, e->attempt, status == 0);
-	if (status < 0) {
-		LOG_ERR("bounce-not-stored", LF_ID("id", d->message->id), LF_STR("error", strerror(-status)),
-			LF_STR("what", "the message stays in the queue"));
-		next_at = core_now(q) + q->conf->retry.first;
-	} else if (e->bounce != NULL) {
-		bouncer_stored(q, e->bounce);
+	if (status == 0) {
+		apply_rows(q, d, e->attempt);
+		if (e->bounce != NULL)
+			bouncer_stored(q, e->bounce);
+		go_on(q, d, d->due.at);
+		return;
 	}
-	go_on(q, d, next_at);
+	LOG_ERR("bounce-not-stored", LF_ID("id", d->message->id), LF_STR("error", strerror(-status)),
+		LF_STR("what", "the message stays in the queue"));
+	keep_failed(q, d, e->attempt);
+	struct entry *alone = entry_new(q, d->message, RECORD_OUTCOME, on_outcome);
+	if (alone == NULL) {
+		apply_rows(q, d, e->attempt);
+		go_on(q, d, d->due.at);
+		return;
+	}
+	alone->delivery = d;
+	alone->attempt = e->attempt;
+	e->attempt = NULL;
+	post_outcome(q, alone);
 }
 
 static void post_outcome(struct queue *q, struct entry *e)
@@ -211,10 +234,12 @@ static void post_outcome(struct queue *q, struct entry *e)
 	go_on(q, d, core_now(q) + q->conf->retry.first);
 }
 
-/* With a bounce's text (`bounce` may be NULL: none was wanted, or none could be made). */
+/* With a bounce's text; NULL: none could be made. */
 static void on_bounce_ready(struct queue *q, struct entry *e, struct submission *bounce)
 {
 	e->bounce = bounce;
+	if (bounce == NULL)
+		keep_failed(q, e->delivery, e->attempt);
 	post_outcome(q, e);
 }
 
@@ -276,7 +301,9 @@ void settle_end(struct queue *q, struct delivery *d, const struct reply *rest, u
 		expire_rows(q, d);
 	if (any_row(a, RCPT_QUEUED)) {
 		keep_greylisted(d);
-		a->next_ms = core_wall(q, next_time(q, d, next_at));
+		/* in steady time: the wall clock may step before the outcome is durable */
+		d->due.at = next_time(q, d, next_at);
+		a->next_ms = core_wall(q, d->due.at);
 		for (unsigned i = 0; i < a->rcpt_count; i++) {
 			char text[REPLY_TEXT_MAX + 32];
 			if (a->rcpts[i].status == RCPT_QUEUED) {
@@ -292,7 +319,7 @@ void settle_end(struct queue *q, struct delivery *d, const struct reply *rest, u
 static void on_interim(struct entry *e, int status)
 {
 	(void)status;
-	apply_rows(e->queue, e->delivery, e->attempt, false);
+	apply_rows(e->queue, e->delivery, e->attempt);
 	index_settle(e->queue, e->message);
 }
 
@@ -339,12 +366,21 @@ void settle_all(struct queue *q, struct delivery *d, const struct reply *r)
 	settle_end(q, d, r, 0);
 }
 
+void settle_cancel(struct queue *q, struct delivery *d)
+{
+	free_tries(d);
+	d->state = DELIVERY_IDLE;
+	index_take_back(q, d);
+}
+
 void settle_give_up(struct queue *q, struct delivery *d, const struct attempt *fault, const char *reason)
 {
 	struct reply r;
 	reply_set(&r, 451, "4.4.1", "%s", reason ? reason : "no path to the site works");
-	if (settle_begin(q, d) != 0)
+	if (settle_begin(q, d) != 0) {
+		go_on(q, d, core_now(q) + q->conf->retry.first);
 		return;
+	}
 	if (fault != NULL)
 		settle_paths(q, d, fault->paths, fault->path_count, -1);
 	settle_end(q, d, &r, 0);

@@ -22,6 +22,8 @@ void settle_interim(struct queue *q, struct delivery *d);
 void settle_end(struct queue *q, struct delivery *d, const struct reply *rest, uint64_t next_at);
 /* An attempt that ended before any path: all recipients get this reply; 5yz fails them, else they are deferred. */
 void settle_all(struct queue *q, struct delivery *d, const struct reply *r);
+/* Nothing was tried, and the delivery's message is withdrawn: no outcome, it is held or removed. */
+void settle_cancel(struct queue *q, struct delivery *d);
 /* Is the delivery's message older than retry { give_up }, and may it be given up now? */
 bool settle_expired(const struct queue *q, const struct delivery *d);
 /* For a delivery that waits without an attempt of its own and is too old: fails it with the site's fault. */
