@@ -57,11 +57,12 @@ static int on_outcome(void *arg, uint64_t id, const struct attempt *a, struct pl
 		struct rcpt *r = message_rcpt(m, a->rcpts[i].index, &d);
 		if (r == NULL)
 			continue;
-		if (counted != d && d->attempts < UINT16_MAX)
-			d->attempts++;
-		counted = d;
 		index_finish_rcpt(q, d, r, (enum rcpt_status)a->rcpts[i].status);
 		if (a->rcpts[i].status == RCPT_QUEUED) {
+			/* one record of an attempt alone has such rows: its last */
+			if (counted != d && d->attempts < UINT16_MAX)
+				d->attempts++;
+			counted = d;
 			char text[REPLY_TEXT_MAX + 32];
 			d->since = a->next_ms;
 			index_set_reason(q, d, reply_format(&a->replies[a->rcpts[i].reply], text, sizeof text));
