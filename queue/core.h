@@ -60,6 +60,7 @@ struct domain {
 	unsigned deliveries;	    /* that point here */
 	TAILQ_ENTRY(domain) unused; /* while nobody points here */
 	bool looking;
+	bool refused; /* the last look-up failed for good */
 	char name[];
 };
 

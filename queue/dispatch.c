@@ -15,7 +15,8 @@
 
 enum { WINDOW_ONE = 16, SWEEP_SLICE = 200 };
 
-static void start_dial(struct queue *q, struct site *s, struct delivery *picky);
+static bool start_dial(struct queue *q, struct site *s, struct delivery *picky);
+static void go_other_way(struct queue *q, struct site *s, struct delivery *d, struct work *w);
 
 /* ---- who may start ---- */
 
@@ -32,6 +33,7 @@ static bool site_has_room(const struct queue *q, const struct site *s)
 	return taken == 0 || taken < s->window / WINDOW_ONE;
 }
 
+/* It goes on when some connection closes, or at the next second. */
 static void wait_for_turn(struct queue *q, struct site *s)
 {
 	if (s->in_turn)
@@ -69,9 +71,9 @@ static bool was_tried(const struct delivery *d, const struct endpoint *to)
 	return false;
 }
 
-static bool other_path_left(const struct queue *q, const struct site *s, const struct delivery *d)
+static bool other_path_left(const struct queue *q, const struct site *s, const struct delivery *d, unsigned sessions)
 {
-	if (d->tries->sessions >= q->conf->race.sessions_per_attempt)
+	if (sessions >= q->conf->race.sessions_per_attempt)
 		return false;
 	for (unsigned i = 0; i < s->candidate_count; i++)
 		if (!was_tried(d, &s->candidates[i].to))
@@ -135,7 +137,7 @@ static void send_work(struct queue *q, struct link *l, struct delivery *d)
 	}
 	d->state = DELIVERY_ACTIVE;
 	link_take(l, w);
-	connection_send(l->connection, t, !other_path_left(q, l->site, d));
+	connection_send(l->connection, t, !other_path_left(q, l->site, d, d->tries->sessions + 1));
 }
 
 /* Rows for what the peer answered; true if somebody is left without a final answer. */
@@ -159,20 +161,33 @@ static bool take_answers(struct queue *q, struct work *w)
 }
 
 /* The content cannot be read: nothing is delivered in part, nothing is dropped. */
-static void on_unreadable(struct queue *q, struct delivery *d, const struct transaction *t)
+static void on_unreadable(struct queue *q, struct delivery *d, struct work *w)
 {
 	struct message *m = d->message;
-	struct reply r;
-	reply_set(&r, 451, "4.3.0", "the content could not be read here: %s", strerror(-t->error));
-	LOG_ERR("unreadable", LF_ID("id", m->id), LF_STR("error", strerror(-t->error)));
-	if (t->error == -EBADMSG || t->error == -ENOENT)
-		index_hold(q, m, ENVELOPE_DAMAGED, r.text, false);
-	settle_end(q, d, &r, 0);
+	int error = w->transaction.error;
+	struct reply *r = &w->transaction.last;
+	reply_set(r, 451, "4.3.0", "the content could not be read here: %s", strerror(-error));
+	LOG_ERR("unreadable", LF_ID("id", m->id), LF_STR("error", strerror(-error)));
+	take_answers(q, w);
+	if (error == -EBADMSG || error == -ENOENT)
+		index_hold(q, m, ENVELOPE_DAMAGED, r->text, false);
+	settle_end(q, d, r, 0);
 }
 
-static void count_success(struct site *s)
+static void count_success(const struct queue *q, struct site *s)
 {
+	uint64_t most = q->conf->limits.site_connections * WINDOW_ONE;
 	s->window += s->window < 256 ? 256 / s->window : 1;
+	if (s->window > most)
+		s->window = (unsigned)most;
+}
+
+/* 421: half of the connections that it has. */
+static void count_load(struct site *s)
+{
+	if (s->window > s->links * WINDOW_ONE)
+		s->window = s->links * WINDOW_ONE;
+	s->window = s->window / 2 > WINDOW_ONE ? s->window / 2 : WINDOW_ONE;
 }
 
 /* Where a delivery goes on whose transaction did not settle all its recipients. */
@@ -181,43 +196,57 @@ static void after_transaction(struct queue *q, struct site *s, struct delivery *
 	const struct transaction *t = &w->transaction;
 	const struct endpoint to = connection_info(w->link->connection)->to;
 	if (t->end == TRANSACTION_LOCAL) {
-		on_unreadable(q, d, t);
+		on_unreadable(q, d, w);
 		return;
 	}
 	bool left = take_answers(q, w);
 	if (t->end == TRANSACTION_ANSWERED)
-		count_success(s);
+		count_success(q, s);
 	else
 		memory_note_fault(q->memory, &to, t->fault, core_now(q));
 	if (t->fault == FAULT_LOAD)
-		s->window = s->window / 2 > WINDOW_ONE ? s->window / 2 : WINDOW_ONE;
-	if (left && t->end != TRANSACTION_UNKNOWN && !d->message->removing && may_begin(q) &&
-		other_path_left(q, s, d)) {
+		count_load(s);
+	if (left && t->end != TRANSACTION_UNKNOWN && !index_withdrawn(d->message) && may_begin(q) &&
+		other_path_left(q, s, d, d->tries->sessions)) {
 		settle_interim(q, d);
 		d->tries->other = t->end == TRANSACTION_LOST	? FAMILY_NONE
 				  : to.ip.family == FAMILY_IPV6 ? FAMILY_IPV4
 								: FAMILY_IPV6;
-		start_dial(q, s, d);
+		go_other_way(q, s, d, w);
 		return;
 	}
 	settle_end(q, d, &t->last, 0);
 }
 
-/* The connection closed before MAIL: no attempt at all, unless it happens again and again. */
-static void after_unstarted(struct queue *q, struct site *s, struct delivery *d)
+/* Nothing was tried yet: the delivery waits for the site as before, or goes to where its withdrawn message is. */
+static void put_back(struct queue *q, struct site *s, struct delivery *d)
 {
-	if (++d->tries->unstarted >= 3 || d->message->removing || (d->message->flags & ENVELOPE_HELD) || q->draining) {
-		struct reply r;
-		reply_set(&r, 451, "4.4.2", "%s",
-			q->draining ? "this relay is stopping"
-				    : "the site closes its connections before mail can be sent");
-		settle_end(q, d, &r, q->draining ? core_now(q) : 0);
+	if (index_withdrawn(d->message)) {
+		settle_cancel(q, d);
 		return;
 	}
-	d->tries->tried_count = 0;
 	d->state = DELIVERY_READY;
 	TAILQ_INSERT_HEAD(&s->ready, d, link);
 	s->ready_count++;
+}
+
+/* The connection closed before MAIL: no attempt at all, unless it happens again and again. */
+static void after_unstarted(struct queue *q, struct site *s, struct delivery *d, struct work *w)
+{
+	struct tries *t = d->tries;
+	bool again = ++t->unstarted < 3;
+	if (t->tried_count > 0)
+		t->tried_count--; /* it was put there last */
+	if (t->sessions == 0 && (again || q->draining || index_withdrawn(d->message))) {
+		t->tried_count = 0;
+		put_back(q, s, d);
+	} else if (t->sessions > 0 && again && may_begin(q) && !index_withdrawn(d->message)) {
+		go_other_way(q, s, d, w);
+	} else {
+		struct reply r;
+		reply_set(&r, 451, "4.4.2", "the site closes its connections before mail can be sent");
+		settle_end(q, d, &r, 0);
+	}
 }
 
 static void on_transaction(struct transaction *t)
@@ -232,7 +261,7 @@ static void on_transaction(struct transaction *t)
 	body_unref(t->body);
 	d->tries->transfer_ms += t->transfer_ms;
 	if (t->end == TRANSACTION_UNSTARTED) {
-		after_unstarted(q, s, d);
+		after_unstarted(q, s, d, w);
 	} else {
 		d->tries->sessions++;
 		after_transaction(q, s, d, w);
@@ -305,8 +334,17 @@ static void dial_won(struct queue *q, struct site *s, struct dial *dial, struct 
 		LOG_ERR("no-memory", LF_STR("site", s->lane.site), LF_STR("what", "a connection was given up"));
 		connection_on_closed(dial->connection, connection_release);
 		connection_quit(dial->connection);
-	} else if (picky != NULL) {
+	}
+	if (picky == NULL)
+		return;
+	if (l != NULL && !q->draining && !index_withdrawn(picky->message)) {
 		send_work(q, l, picky);
+	} else if (picky->tries->sessions == 0) {
+		put_back(q, s, picky);
+	} else {
+		struct reply r;
+		reply_set(&r, 451, "4.4.2", "the attempt was ended here");
+		settle_end(q, picky, &r, 0);
 	}
 }
 
@@ -369,9 +407,17 @@ static void dial_lost(struct queue *q, struct site *s, const struct dial *dial, 
 	struct reply r;
 	fault_reply(dial, &r);
 	s->slow = dial->slow;
-	if (picky != NULL) {
+	if (picky != NULL && picky->tries->sessions > 0) {
 		settle_paths(q, picky, dial->paths, dial->path_count, -1);
 		settle_end(q, picky, &r, 0);
+		return;
+	}
+	if (picky != NULL) {
+		/* back to where it was greylisted is not possible: any path will do */
+		free(picky->greylisted);
+		picky->greylisted = NULL;
+		settle_paths(q, picky, dial->paths, dial->path_count, -1);
+		put_back(q, s, picky);
 		return;
 	}
 	if (q->draining)
@@ -431,7 +477,9 @@ static struct dial *build_dial(struct queue *q, struct site *s, struct delivery 
 	return dial;
 }
 
-static void start_dial(struct queue *q, struct site *s, struct delivery *picky)
+/* For a delivery that must have another path, or for whoever is first. False if none was started: then the site waits
+ * for its turn. */
+static bool start_dial(struct queue *q, struct site *s, struct delivery *picky)
 {
 	struct delivery *first = picky ? picky : TAILQ_FIRST(&s->ready);
 	struct dialling *w = calloc(1, sizeof *w);
@@ -445,7 +493,7 @@ static void start_dial(struct queue *q, struct site *s, struct delivery *picky)
 		} else {
 			wait_for_turn(q, s); /* every address has limits { address_connections } */
 		}
-		return;
+		return false;
 	}
 	w->dial = dial;
 	w->site = s;
@@ -460,23 +508,53 @@ static void start_dial(struct queue *q, struct site *s, struct delivery *picky)
 	s->dial_count++;
 	q->dials++;
 	dial_start(dial);
+	return true;
 }
 
 /* ---- the site's turn ---- */
 
-/* An idle connection that suits the delivery; where a greylisting server has seen it before comes first. */
+static bool family_left(const struct site *s, const struct delivery *d, enum family family)
+{
+	for (unsigned i = 0; i < s->candidate_count; i++)
+		if (s->candidates[i].to.ip.family == family && !was_tried(d, &s->candidates[i].to))
+			return true;
+	return false;
+}
+
+/* A connection that the delivery may use; the best is the one to where it was greylisted. */
 static struct link *idle_link(const struct site *s, const struct delivery *d)
 {
-	struct link *l, *any = NULL;
+	enum family other = d->tries ? d->tries->other : FAMILY_NONE;
+	if (other != FAMILY_NONE && !family_left(s, d, other))
+		other = FAMILY_NONE;
+	struct link *l, *found = NULL;
 	TAILQ_FOREACH (l, &s->idle, next) {
 		const struct endpoint *to = &connection_info(l->connection)->to;
-		if (l->closing || was_tried(d, to))
+		if (l->closing || was_tried(d, to) || (other != FAMILY_NONE && to->ip.family != other))
 			continue;
 		if (d->greylisted == NULL || endpoint_equal(d->greylisted, to))
 			return l;
-		any = l;
+		if (found == NULL)
+			found = l;
 	}
-	return any;
+	return found;
+}
+
+/* The attempt goes on over another path than those it has tried: an idle connection, or a new one. At the limits the
+ * connection that it had makes room. */
+static void go_other_way(struct queue *q, struct site *s, struct delivery *d, struct work *w)
+{
+	struct link *l = idle_link(s, d);
+	if (l != NULL) {
+		send_work(q, l, d);
+		return;
+	}
+	if (w->transaction.reusable && (s->links + s->dial_count >= q->conf->limits.site_connections ||
+					       q->links + q->dials >= q->conf->limits.connections)) {
+		connection_quit(w->link->connection);
+		w->transaction.reusable = false;
+	}
+	start_dial(q, s, d);
 }
 
 /* Is the delivery to go where it was greylisted, and no idle connection leads there, but there is room for one? */
@@ -496,8 +574,7 @@ void dispatch_pump(struct queue *q, struct site *s)
 	}
 	if (s->resting) {
 		if (s->probe_due && s->dial_count == 0 && s->ready_count > 0) {
-			s->probe_due = false;
-			start_dial(q, s, NULL);
+			s->probe_due = !start_dial(q, s, NULL);
 		}
 		return;
 	}
@@ -514,9 +591,7 @@ void dispatch_pump(struct queue *q, struct site *s)
 			send_work(q, l, d);
 	}
 	while (s->dial_count < s->ready_count && site_has_room(q, s) && all_have_room(q, s)) {
-		unsigned before = s->dial_count;
-		start_dial(q, s, NULL);
-		if (s->dial_count == before)
+		if (!start_dial(q, s, NULL))
 			break;
 	}
 }
@@ -577,6 +652,10 @@ void dispatch_sweep_slice(struct queue *q, struct site *s)
 		index_detach(q, d);
 		if (d->domain != NULL && d->domain->site != NULL && d->domain->site != s) {
 			dispatch_enqueue(q, d->domain->site, d);
+		} else if (d->domain != NULL && d->domain->refused) {
+			d->state = DELIVERY_DEFERRED; /* each is told so on its way */
+			d->due.kind = DUE_DELIVERY;
+			due_set(&q->due, &d->due, core_now(q));
 		} else if (s->resting && settle_expired(q, d)) {
 			settle_give_up(q, d, s->fault, s->reason);
 		} else {
@@ -589,6 +668,7 @@ void dispatch_sweep_slice(struct queue *q, struct site *s)
 	}
 	if (s->sweep > 0 && s->ready_count > 0)
 		due_set(&q->due, &s->sweep_due, core_now(q) + 1);
+	dispatch_pump(q, s);
 }
 
 void dispatch_turns(struct queue *q)

@@ -335,6 +335,11 @@ void index_remove(struct queue *q, struct message *m, const char *reason)
 		remove_now(q, m, reason);
 }
 
+bool index_withdrawn(const struct message *m)
+{
+	return m->removing || (m->flags & (ENVELOPE_HELD | ENVELOPE_DAMAGED)) != 0;
+}
+
 bool index_take_back(struct queue *q, struct delivery *d)
 {
 	struct message *m = d->message;

@@ -36,6 +36,9 @@ void index_remove(struct queue *q, struct message *m, const char *reason);
 /* An attempt of the delivery has ended: if its message is held or to be removed, does that and returns true. */
 bool index_take_back(struct queue *q, struct delivery *d);
 
+/* Held or to be removed: nothing new begins for it. */
+bool index_withdrawn(const struct message *m);
+
 /* The content stands at another place of the journal now. */
 void index_place(struct queue *q, struct message *m, struct place content);
 /* Messages whose content stands in the segment. */

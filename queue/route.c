@@ -125,16 +125,20 @@ static uint16_t port_of(const struct domain *domain)
 /* All that wait for the domain end their attempt with this. */
 static void answer_waiting(struct queue *q, struct domain *domain, const struct reply *r)
 {
+	struct site *old = domain->site;
 	domain->looking = false;
 	if (domain->site != NULL)
 		dispatch_refresh(q, domain->site, true);
 	point_to(domain, NULL);
+	domain->refused = reply_class(r) == 5;
 	struct delivery *d;
 	while ((d = TAILQ_FIRST(&domain->waiting)) != NULL) {
 		index_detach(q, d);
 		d->route_ms = (uint32_t)(core_now(q) - domain->asked);
 		settle_all(q, d, r);
 	}
+	if (old != NULL && domain->refused)
+		dispatch_sweep(q, old);
 }
 
 /* The race may start: everybody to the site. */
@@ -150,6 +154,7 @@ static void go_to_site(struct queue *q, struct domain *domain)
 	due_clear(&q->due, &domain->due);
 	struct site *old = domain->site;
 	point_to(domain, s);
+	domain->refused = false;
 	site_take_addresses(q, s, domain->mx, port_of(domain));
 	dispatch_refresh(q, s, domain->mx->complete);
 	struct delivery *d;

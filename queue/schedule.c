@@ -5,6 +5,8 @@
 #include "queue/index.h"
 #include "queue/route.h"
 
+enum { LOOK_UP_MS = 30000 };
+
 static void schedule_delivery(struct queue *q, struct delivery *d)
 {
 	if (d->message->flags & (ENVELOPE_HELD | ENVELOPE_DAMAGED)) {
@@ -55,6 +57,9 @@ void schedule_retry(struct queue *q, struct message *m)
 	for (unsigned i = 0; i < m->delivery_count; i++) {
 		struct delivery *d = &m->deliveries[i];
 		if (d->state == DELIVERY_DEFERRED) {
+			/* if it has to be looked up first, it probes when it comes there */
+			if (d->site != NULL && d->site->resting)
+				d->site->probe_due = true;
 			index_detach(q, d);
 			d->since = core_now(q);
 			route_delivery(q, d);
@@ -77,6 +82,8 @@ static void site_due(struct queue *q, struct site *s)
 		return;
 	}
 	s->probe_due = true;
+	/* if its domain is elsewhere now, or cannot be found, the next one has its turn */
+	due_set(&q->due, &s->due, core_now(q) + LOOK_UP_MS);
 	index_detach(q, d);
 	route_delivery(q, d);
 }
