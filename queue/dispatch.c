@@ -230,6 +230,21 @@ static void put_back(struct queue *q, struct site *s, struct delivery *d)
 	s->ready_count++;
 }
 
+/* The dial that a delivery alone wanted came to nothing: its attempt is over, or, if it only wanted the path where it
+ * was greylisted, any other will do. */
+static void no_other_path(struct queue *q, struct site *s, struct delivery *d, const struct reply *why)
+{
+	if (d->tries->sessions == 0) {
+		free(d->greylisted);
+		d->greylisted = NULL;
+		put_back(q, s, d);
+		return;
+	}
+	struct reply r;
+	reply_set(&r, 451, "4.4.1", "no other path could be tried now");
+	settle_end(q, d, why ? why : &r, 0);
+}
+
 /* The connection closed before MAIL: no attempt at all, unless it happens again and again. */
 static void after_unstarted(struct queue *q, struct site *s, struct delivery *d, struct work *w)
 {
@@ -407,17 +422,9 @@ static void dial_lost(struct queue *q, struct site *s, const struct dial *dial, 
 	struct reply r;
 	fault_reply(dial, &r);
 	s->slow = dial->slow;
-	if (picky != NULL && picky->tries->sessions > 0) {
-		settle_paths(q, picky, dial->paths, dial->path_count, -1);
-		settle_end(q, picky, &r, 0);
-		return;
-	}
 	if (picky != NULL) {
-		/* back to where it was greylisted is not possible: any path will do */
-		free(picky->greylisted);
-		picky->greylisted = NULL;
 		settle_paths(q, picky, dial->paths, dial->path_count, -1);
-		put_back(q, s, picky);
+		no_other_path(q, s, picky, &r);
 		return;
 	}
 	if (q->draining)
@@ -438,7 +445,7 @@ static void dial_lost(struct queue *q, struct site *s, const struct dial *dial, 
 	}
 	settle_paths(q, d, dial->paths, dial->path_count, -1);
 	d->tries->race_ms = dial->took_ms;
-	settle_end(q, d, &r, s->due.at);
+	settle_end_at_rest(q, d, &r, s->due.at);
 }
 
 static void on_dial(struct dial *dial)
@@ -486,13 +493,10 @@ static bool start_dial(struct queue *q, struct site *s, struct delivery *picky)
 	struct dial *dial = w ? build_dial(q, s, first) : NULL;
 	if (dial == NULL) {
 		free(w);
-		if (picky != NULL) {
-			struct reply r;
-			reply_set(&r, 451, "4.4.1", "no other path could be tried now");
-			settle_end(q, picky, &r, 0);
-		} else {
+		if (picky != NULL)
+			no_other_path(q, s, picky, NULL);
+		else
 			wait_for_turn(q, s); /* every address has limits { address_connections } */
-		}
 		return false;
 	}
 	w->dial = dial;
@@ -557,11 +561,15 @@ static void go_other_way(struct queue *q, struct site *s, struct delivery *d, st
 	start_dial(q, s, d);
 }
 
-/* Is the delivery to go where it was greylisted, and no idle connection leads there, but there is room for one? */
+/* Is the delivery to go where it was greylisted, and no idle connection leads there, but there is room for one? Not if
+ * the race for this connection has just tried that path. */
 static bool wants_own_path(struct queue *q, struct site *s, const struct delivery *d, const struct link *l)
 {
-	if (d->greylisted == NULL || d->tries != NULL || l == NULL)
+	if (d->greylisted == NULL || d->tries != NULL)
 		return false;
+	for (unsigned i = 0; l->paths != NULL && i < l->path_count; i++)
+		if (endpoint_equal(d->greylisted, &l->paths[i].to))
+			return false;
 	return !endpoint_equal(d->greylisted, &connection_info(l->connection)->to) && site_has_room(q, s) &&
 	       all_have_room(q, s);
 }

@@ -316,6 +316,13 @@ void settle_end(struct queue *q, struct delivery *d, const struct reply *rest, u
 	write_outcome(q, d);
 }
 
+void settle_end_at_rest(struct queue *q, struct delivery *d, const struct reply *rest, uint64_t probe_at)
+{
+	settle_end(q, d, rest, probe_at);
+	if (d->state == DELIVERY_SETTLING)
+		d->due.at = core_now(q);
+}
+
 static void on_interim(struct entry *e, int status)
 {
 	(void)status;

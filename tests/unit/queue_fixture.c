@@ -70,6 +70,7 @@ void fixture_begin(const char *settings)
 	intern_init(&q->reasons);
 	TAILQ_INIT(&q->sites_by_use);
 	TAILQ_INIT(&q->sites_in_turn);
+	TAILQ_INIT(&q->unused_domains);
 	q->memory = memory_new(1000, 1);
 	assert_non_null(q->memory);
 	fakes_begin();
@@ -116,7 +117,7 @@ void fixture_end(void)
 		assert_int_equal(s->ages.total, 0);
 	}
 	assert_null(q->segments);
-	route_trim(q, true);
+	route_free_all(q);
 	assert_null(q->domains);
 	site_free_all(q);
 	assert_int_equal(q->resting, 0);
