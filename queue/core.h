@@ -111,8 +111,9 @@ struct site {
 	TAILQ_ENTRY(site) use;	/* all sites, the longest unused first */
 	TAILQ_ENTRY(site) turn; /* sites that wait for the limit of all connections */
 	bool in_turn;
-	bool known; /* some path of it worked last time */
-	bool slow;  /* every path was given up by patience last time */
+	bool at_limit; /* limits { site_connections } is reached: counted once until there is room again */
+	bool known;    /* some path of it worked last time */
+	bool slow;     /* every path was given up by patience last time */
 	bool resting;
 	struct delivery_list ready;
 	unsigned ready_count;

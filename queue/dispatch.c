@@ -21,13 +21,15 @@ static void go_other_way(struct queue *q, struct site *s, struct delivery *d, st
 /* ---- who may start ---- */
 
 /* Room for one more connection of this site, by its own limits. */
-static bool site_has_room(const struct queue *q, const struct site *s)
+static bool site_has_room(const struct queue *q, struct site *s)
 {
 	unsigned taken = s->links + s->dial_count;
-	if (taken >= q->conf->limits.site_connections) {
+	bool full = taken >= q->conf->limits.site_connections;
+	if (full && !s->at_limit)
 		COUNT(limit_site_connections);
+	s->at_limit = full;
+	if (full)
 		return false;
-	}
 	if (!s->known && s->dial_count > 0)
 		return false; /* one race at a time until a path is known */
 	return taken == 0 || taken < s->window / WINDOW_ONE;

@@ -47,9 +47,11 @@ struct queue_thread {
 	_Atomic uint64_t drain_ms;
 	bool no_more; /* queue_finish() */
 	bool last_checkpoint;
-	void (*done)(void *arg);
+	void (*done)(void *arg); /* the queue thread's, once the drain has begun */
 	void *arg;
-	unsigned closing;
+	void (*wanted_done)(void *arg); /* as queue_drain() was told */
+	void *wanted_arg;
+	uint64_t opened_with; /* messages found at the start */
 };
 
 static uint32_t random_bits(void)
@@ -249,6 +251,7 @@ static int open_state(struct queue_thread *t, struct buf *errors)
 	if (err != 0)
 		return err;
 	replay_end(q);
+	t->opened_with = q->messages.count;
 	check_clock(q);
 	id_giver_init(&q->ids, ID_GIVER_QUEUE, store_id_floor_ms(q->store), store_id_ceiling_ms(q->store));
 	err = resolver_open(&q->resolver, &t->loop.uv, q->conf, errors);
@@ -326,7 +329,7 @@ const _Atomic uint64_t *queue_id_ceiling_ms(const struct queue_thread *t)
 
 uint64_t queue_message_count(const struct queue_thread *t)
 {
-	return t->q.messages.count;
+	return t->opened_with;
 }
 
 int queue_start(struct queue_thread *t)
@@ -373,6 +376,8 @@ static void order_drain(struct queue_thread *t)
 static void on_drain(struct letter *letter)
 {
 	struct queue_thread *t = LETTER_OF(letter, struct queue_thread, drain);
+	t->done = t->wanted_done;
+	t->arg = t->wanted_arg;
 	dispatch_drain(&t->q);
 	order_drain(t);
 }
@@ -391,8 +396,8 @@ void queue_drain(struct queue_thread *t, uint64_t drain_ms, void (*done)(void *a
 		return;
 	}
 	t->drain_posted = true;
-	t->arg = arg;
-	t->done = done;
+	t->wanted_arg = arg;
+	t->wanted_done = done;
 	mailbox_post(&t->loop.mailbox, &t->drain, on_drain);
 }
 

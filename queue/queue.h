@@ -18,7 +18,7 @@ int queue_open(
 const struct submission_desk *queue_desk(const struct queue_thread *t);
 uint64_t queue_id_floor_ms(const struct queue_thread *t);
 const _Atomic uint64_t *queue_id_ceiling_ms(const struct queue_thread *t);
-uint64_t queue_message_count(const struct queue_thread *t); /* before the start */
+uint64_t queue_message_count(const struct queue_thread *t); /* found by queue_open() */
 /* Starts the thread and begins to deliver. */
 int queue_start(struct queue_thread *t);
 /* Another thread: takes up a configuration. */
