@@ -374,15 +374,16 @@ static void fault_reply(const struct dial *dial, struct reply *out)
 		if (p->fault != FAULT_SUPERSEDED && (best == NULL || (p->reply.code != 0 && best->reply.code == 0)))
 			best = p;
 	}
-	char to[ENDPOINT_TEXT];
-	if (best == NULL)
+	char to[ENDPOINT_TEXT], words[REPLY_TEXT_MAX + 32] = "";
+	if (best == NULL) {
 		reply_set(out, 451, "4.4.1", "no path could be tried");
-	else if (best->reply.code != 0)
-		reply_set(out, 451, "4.4.1", "%s[%s]: %s (%u %s)", best->host, endpoint_format(&best->to, to),
-			fault_text(best->fault), (unsigned)best->reply.code, best->reply.text);
-	else
-		reply_set(out, 451, "4.4.1", "%s[%s]: %s", best->host, endpoint_format(&best->to, to),
-			fault_text(best->fault));
+		return;
+	}
+	if (best->reply.code != 0)
+		snprintf(words, sizeof words, " (%u %s)", (unsigned)best->reply.code, best->reply.text);
+	/* an address literal has no host */
+	reply_set(out, 451, "4.4.1", "%s%s%s: %s%s", best->host, *best->host ? " " : "", endpoint_format(&best->to, to),
+		fault_text(best->fault), words);
 }
 
 static void log_waiting(const struct site *s, struct delivery *d)

@@ -201,7 +201,7 @@ static void on_answers(struct trace *t)
 		begin_race(t);
 		return;
 	}
-	snprintf(line, sizeof line, "%u addresses", n);
+	snprintf(line, sizeof line, "%u address%s", n, n == 1 ? "" : "es");
 	finish(t, 0, line);
 }
 

@@ -14,11 +14,11 @@ struct steps {
 static void print_candidate(struct steps *s, const json_t *c)
 {
 	struct tool *t = s->tool;
-	const char *history = line_text(c, "history"), *why = line_text(c, "why");
+	const char *history = line_text(c, "history"), *why = line_text(c, "why"), *host = line_text(c, "host");
 	if (s->candidates++ == 0)
 		fprintf(t->out, "\nAddresses, in the order in which they would be tried:\n");
-	fprintf(t->out, "  %u. %s %s %s (preference %llu)", s->candidates, line_text(c, "family"),
-		line_text(c, "address"), line_text(c, "host"), (unsigned long long)line_number(c, "preference"));
+	fprintf(t->out, "  %u. %s %s%s%s (preference %llu)", s->candidates, line_text(c, "family"),
+		line_text(c, "address"), *host ? " " : "", host, (unsigned long long)line_number(c, "preference"));
 	if (!line_true(c, "usable"))
 		fprintf(t->out, " not usable: %s", why);
 	fputc('\n', t->out);
