@@ -125,9 +125,10 @@ static int load(const struct options *o, struct conf **conf, struct buf *errors)
 	}
 	if (o->file == NULL && access(default_file, F_OK) != 0) {
 		buf_printf(errors,
-			"relay64: there is no %s. Either write one (see relay64.conf(5) and relay64.conf.sample) or "
-			"name another "
-			"with -f FILE;\nor try it on safe defaults: relay64 --try\n",
+			"relay64: there is no %s\n"
+			"  write one (relay64.conf(5) and relay64.conf.sample show how), or name another: relay64 -f "
+			"FILE\n"
+			"  or try it on safe defaults: relay64 --try\n",
 			default_file);
 		return -ENOENT;
 	}
@@ -256,8 +257,10 @@ static void tell(const struct daemon *d)
 		(unsigned long long)queue_message_count(d->queue));
 	const char *port = c->listen_count ? strrchr(endpoint_format(&c->listen[0].at, at), ':') + 1 : "2525";
 	fprintf(stderr,
-		"Send a first message:   swaks --server 127.0.0.1:%s --from you@example.org --to someone@example.net\n"
+		"Send a first message:   swaks --server 127.0.0.1:%s --from you@example.org --to "
+		"'someone@[192.0.2.1]'\n"
 		"Look at the queue:      build/relayq -c %s list\n"
+		"Nobody lives at 192.0.2.1: the mail waits, and relayq says why. Mail to real addresses is delivered.\n"
 		"Ctrl-C stops it.\n",
 		port, c->control);
 }
