@@ -7,7 +7,7 @@ FOLDERS    := conf dns tls queue smtpd
 
 BUILD_PACKAGES := build-essential pkg-config libuv1-dev libc-ares-dev libjansson-dev libxxhash-dev uthash-dev
 TEST_PACKAGES  := libcmocka-dev python3 iproute2 nftables nsd unbound bind9-dnsutils postfix swaks procps mandoc
-LINT_PACKAGES  := clang-format clang-tidy cppcheck
+LINT_PACKAGES  := clang-format clang-tidy cppcheck mandoc
 
 CC       ?= gcc
 # -Wno-sign-conversion: sizes come as ssize_t from the kernel and as size_t to it; each place checks for < 0 once,
@@ -98,17 +98,20 @@ install: all                                          ## install to DESTDIR and 
 	install -m 644 queue/relayq.1 $(DESTDIR)$(PREFIX)/share/man/man1/relayq.1
 	install -m 644 conf/relay64.conf.5 $(DESTDIR)$(PREFIX)/share/man/man5/relay64.conf.5
 	install -m 644 smtpd/relay64.8 $(DESTDIR)$(PREFIX)/share/man/man8/relay64.8
-	install -m 644 conf/relay64.conf.sample README.md LICENSE $(DESTDIR)$(PREFIX)/share/doc/relay64/
+	install -m 644 conf/relay64.conf.sample README.md NEWS LICENSE contrib/recipes.md contrib/relay64.service \
+		$(DESTDIR)$(PREFIX)/share/doc/relay64/
+	install -D -m 644 contrib/completion.bash $(DESTDIR)$(PREFIX)/share/bash-completion/completions/relayq
 
 TEXTS    := $(SOURCES) $(HEADERS) $(wildcard tests/unit/*.c tests/unit/*.h)
 format:                                               ## clang-format all C files in place
 	@contrib/need clang-format
 	clang-format -i $(TEXTS)
 
-lint: deps                                            ## formatting, includes, clang-tidy, cppcheck
+lint: deps                                            ## formatting, includes, documents, clang-tidy, cppcheck
 	@contrib/need $(LINT_PACKAGES) python3
 	clang-format --dry-run --Werror $(TEXTS)
 	tests/includes .
+	tests/documents .
 	cppcheck --quiet --std=c11 --enable=warning,portability --inline-suppr --error-exitcode=1 -I. $(SOURCES)
 	printf '%s\n' $(SOURCES) | xargs -P $$(nproc) -n 4 clang-tidy --quiet -- -std=gnu11 $(DEFINES)
 
