@@ -6,7 +6,7 @@ import subprocess
 
 from client import Client, body_sha256, content
 from lab import RELAY4, RELAY6
-from relay import binary
+from relay import binary, environment
 from scripted import Script, Wait
 from servers import wait_until
 
@@ -42,8 +42,7 @@ def test_kill_and_restart_keeps_what_was_acknowledged(lab):
 
 
 def run(relay, *words):
-    return subprocess.run([binary(), *words], capture_output=True, text=True, timeout=20,
-                          env=dict(os.environ, ASAN_OPTIONS="exitcode=99"))
+    return subprocess.run([binary(), *words], capture_output=True, text=True, timeout=20, env=environment())
 
 
 def test_configuration_errors_are_all_named(lab):
@@ -78,7 +77,7 @@ def test_second_daemon_on_the_same_spool(lab):
     with open(f"{relay.folder}/second.conf", "w") as f:
         f.write(text)
     done = subprocess.run(lab.relay_host.command(binary(), "-f", f"{relay.folder}/second.conf"), capture_output=True, text=True,
-                          timeout=20)
+                          timeout=20, env=environment())
     assert done.returncode == 75 and str(relay.pid) in done.stderr, done
 
 
@@ -86,7 +85,8 @@ def test_port_that_is_taken_is_named(lab):
     relay = lab.relay(start=False)
     taken = lab.relay_host.listener("198.51.100.64", 25)
     with taken:
-        done = subprocess.run(lab.relay_host.command(binary(), "-f", relay.file), capture_output=True, text=True, timeout=20)
+        done = subprocess.run(lab.relay_host.command(binary(), "-f", relay.file), capture_output=True, text=True, timeout=20,
+                              env=environment())
     assert done.returncode == 69 and "0.0.0.0:25" in done.stderr and "Sanitizer" not in done.stderr, done
 
 

@@ -21,6 +21,12 @@ def release_binary():
     return os.path.abspath(os.environ.get("RELAY64_RELEASE_BIN") or f"{ROOT}/build/relay64")
 
 
+def environment():
+    """Of daemon and tool: the sanitizers' reports change the exit code."""
+    return dict(os.environ, ASAN_OPTIONS="exitcode=99:detect_leaks=1", UBSAN_OPTIONS="print_stacktrace=1", LC_ALL="C",
+                TSAN_OPTIONS=f"suppressions={ROOT}/tests/lab/tsan.suppressions", COLUMNS="200")
+
+
 class Relay:
     """One daemon with a folder of its own (configuration, spool, control socket, log)."""
 
@@ -43,10 +49,8 @@ class Relay:
         command = [self.program, "-f", self.file]
         if self.host:
             command = self.host.command(*command)
-        environment = dict(os.environ, ASAN_OPTIONS="exitcode=99:detect_leaks=1",
-                           UBSAN_OPTIONS="print_stacktrace=1", LC_ALL="C")
         self.began = time.monotonic()
-        self.process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, env=environment,
+        self.process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, env=environment(),
                                         start_new_session=True)
         self.reader = threading.Thread(target=self._read, args=(self.process,), daemon=True)
         self.reader.start()
@@ -163,7 +167,7 @@ class Relay:
     def relayq(self, *words, code=0, seconds=60):
         """Runs relayq; returns what it printed. `code` is the exit status that must come; None: any."""
         done = subprocess.run([self.tool, "-c", self.control, *words], capture_output=True, text=True, timeout=seconds,
-                              env=dict(os.environ, ASAN_OPTIONS="exitcode=99", LC_ALL="C", COLUMNS="200"))
+                              env=environment())
         if SANITIZER.search(done.stderr):
             raise AssertionError(f"relayq {' '.join(words)}: {done.stderr}")
         if code is not None and done.returncode != code:
