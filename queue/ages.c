@@ -1,11 +1,12 @@
 /* queue/ages.c: state. */
 #include "queue/ages.h"
 
+#include <stdbool.h>
 #include <string.h>
 
 enum { NARROWEST_MS = 15000 };
 
-/* The slot in which the time lies; earlier than all: the first. */
+/* The slot in which the time lies, or the last one before it; earlier than all: the first. */
 static unsigned find_slot(const struct ages *a, uint64_t at_ms)
 {
 	unsigned i = a->used - 1;
@@ -26,32 +27,54 @@ static void merge(struct ages *a, uint64_t now_ms)
 	unsigned best = 0;
 	double least = 0;
 	for (unsigned i = 0; i + 1 < a->used; i++) {
-		uint64_t end = i + 2 < a->used ? a->slots[i + 2].from_ms : now_ms;
-		double width = end > a->slots[i].from_ms ? (double)(end - a->slots[i].from_ms) : 1;
+		double width = (double)(a->slots[i + 1].to_ms - a->slots[i].from_ms) + 1;
 		double age = now_ms > a->slots[i].from_ms ? (double)(now_ms - a->slots[i].from_ms) : 1;
 		if (i == 0 || width / age < least) {
 			least = width / age;
 			best = i;
 		}
 	}
+	a->slots[best].to_ms = a->slots[best + 1].to_ms;
 	a->slots[best].count += a->slots[best + 1].count;
 	drop_slot(a, best + 1);
+}
+
+/* Takes it into a slot that is there. Slots never overlap, so that ages_remove() finds the same one again. */
+static bool take_in(struct ages *a, uint64_t arrival_ms)
+{
+	if (a->used == 0)
+		return false;
+	unsigned i = find_slot(a, arrival_ms);
+	if (arrival_ms >= a->slots[i].from_ms) {
+		if (arrival_ms > a->slots[i].to_ms && arrival_ms - a->slots[i].from_ms >= NARROWEST_MS)
+			return false;
+		if (arrival_ms > a->slots[i].to_ms)
+			a->slots[i].to_ms = arrival_ms;
+	} else if (a->slots[i].to_ms - arrival_ms < NARROWEST_MS) {
+		a->slots[i].from_ms = arrival_ms;
+	} else {
+		return false;
+	}
+	a->slots[i].count++;
+	return true;
 }
 
 void ages_add(struct ages *a, uint64_t arrival_ms, uint64_t now_ms)
 {
 	a->total++;
-	if (a->used > 0 && arrival_ms < a->slots[a->used - 1].from_ms + NARROWEST_MS) {
-		unsigned i = find_slot(a, arrival_ms);
-		if (arrival_ms < a->slots[i].from_ms)
-			a->slots[i].from_ms = arrival_ms;
-		a->slots[i].count++;
+	if (take_in(a, arrival_ms))
 		return;
-	}
-	if (a->used == AGES_SLOTS)
+	if (a->used == AGES_SLOTS) {
 		merge(a, now_ms);
-	a->slots[a->used].from_ms = arrival_ms;
-	a->slots[a->used].count = 1;
+		if (take_in(a, arrival_ms))
+			return;
+	}
+	unsigned at = a->used;
+	while (at > 0 && a->slots[at - 1].from_ms > arrival_ms)
+		at--;
+	memmove(a->slots + at + 1, a->slots + at, (a->used - at) * sizeof *a->slots);
+	a->slots[at].from_ms = a->slots[at].to_ms = arrival_ms;
+	a->slots[at].count = 1;
 	a->used++;
 }
 
@@ -74,7 +97,8 @@ void ages_spread(const struct ages *a, uint64_t now_ms, const uint64_t *limits, 
 {
 	memset(out, 0, (limit_count + 1) * sizeof *out);
 	for (unsigned i = 0; i < a->used; i++) {
-		uint64_t age = now_ms > a->slots[i].from_ms ? now_ms - a->slots[i].from_ms : 0;
+		uint64_t middle = a->slots[i].from_ms + (a->slots[i].to_ms - a->slots[i].from_ms) / 2;
+		uint64_t age = now_ms > middle ? now_ms - middle : 0;
 		unsigned bucket = 0;
 		while (bucket < limit_count && age > limits[bucket])
 			bucket++;

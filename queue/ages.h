@@ -1,7 +1,8 @@
 /* queue/ages.h: how many recipients are how old, without looking at them. State; time is an argument.
  *
- * Counts by time of arrival in at most AGES_SLOTS runs of time; when they are used up the two that matter least for an
- * age (narrow for their age) become one. So ages are near the truth, a tenth of themselves off at the worst. */
+ * Counts by time of arrival in at most AGES_SLOTS runs of time, in whatever order mail comes; when they are used up the
+ * two neighbours that are nearest for their age become one. So the sum is right, the oldest about, and an age up to
+ * half of itself off when mail of many ages waits. */
 #ifndef QUEUE_AGES_H
 #define QUEUE_AGES_H
 
@@ -11,7 +12,7 @@ enum { AGES_SLOTS = 24 };
 
 struct ages {
 	struct {
-		uint64_t from_ms; /* wall time; runs to the next slot's */
+		uint64_t from_ms, to_ms; /* wall time of the first and last arrival in it */
 		uint64_t count;
 	} slots[AGES_SLOTS];
 	unsigned used;
