@@ -1,5 +1,5 @@
-/* conf/apply.h: from the tree of a configuration to struct conf, by the table of conf/keys.h. State: no file is read.
- */
+/* conf/apply.h: from the tree of a configuration to struct conf, by the table of conf/keys.h. State: no file is
+ * read. */
 #ifndef CONF_APPLY_H
 #define CONF_APPLY_H
 

@@ -23,7 +23,7 @@ struct body {
 	uint64_t size; /* bytes in all */
 	struct body_chunk *first;
 	struct body_chunk *last;
-	uint64_t file;     /* number of the spool file; 0: in memory */
+	uint64_t file;	   /* number of the spool file; 0: in memory */
 	uint64_t checksum; /* XXH3-64 of all bytes, seed 0; only with `file` */
 };
 
@@ -31,7 +31,7 @@ struct body {
 struct body *body_new(void);
 /* 0, or -ENOMEM (then what was appended so far stays). Only before the body is shared, only in memory. */
 int body_append(struct body *b, const void *p, size_t n);
-/* Moves all chunks out (the body is then empty and in memory no more); the caller frees them with body_chunks_free(). */
+/* Moves all chunks out: the body is then empty and in memory no more. Free them with body_chunks_free(). */
 struct body_chunk *body_take_chunks(struct body *b);
 void body_chunks_free(struct body_chunk *first);
 struct body *body_ref(struct body *b);

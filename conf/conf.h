@@ -1,7 +1,7 @@
 /* conf/conf.h: the loaded configuration: immutable, shared by reference count. State.
  *
- * Every member is one row of the table in conf/keys.c, which says its name, type, range, default, unit and help. Times are
- * milliseconds, sizes bytes. Strings belong to the configuration. */
+ * Every member is one row of the table in conf/keys.c, which says its name, type, range, default, unit and help. Times
+ * are milliseconds, sizes bytes. Strings belong to the configuration. */
 #ifndef CONF_CONF_H
 #define CONF_CONF_H
 
@@ -38,10 +38,10 @@ struct conf_listen {
 
 /* The next hop of a route, as in Postfix: `[host]` and literals skip MX, a bare name is looked up by MX. */
 struct conf_relay {
-	char *host;        /* NULL: by MX of the recipient's domain */
+	char *host; /* NULL: by MX of the recipient's domain */
 	bool skip_mx;
 	struct ip literal; /* FAMILY_NONE: `host` is a name */
-	uint16_t port;     /* 25 if not given */
+	uint16_t port;	   /* 25 if not given */
 };
 
 /* route NAME | .SUFFIX | * { … } */
@@ -53,7 +53,7 @@ struct conf_route {
 
 struct conf {
 	atomic_uint refs;
-	char *file; /* where it came from; NULL: built-in defaults */
+	char *file;   /* where it came from; NULL: built-in defaults */
 	char **files; /* all that were read, by name */
 	size_t file_count;
 	struct conf_origin *origins; /* of each row in conf/keys.c; rows of blocks with titles stay empty */
@@ -61,11 +61,11 @@ struct conf {
 	char *hostname;
 	char *spool;
 	char *control;
-	char *user; /* NULL: stay who we are */
+	char *user;	  /* NULL: stay who we are */
 	char *postmaster; /* From of bounces: NULL is MAILER-DAEMON@hostname */
 	struct conf_prefixes clients;
 	bool open_relay; /* `open_relay = i-know-that-everybody-may-relay` */
-	unsigned loops;  /* 0 in the file: one per core; here the number in force */
+	unsigned loops;	 /* 0 in the file: one per core; here the number in force */
 	unsigned disk_workers;
 
 	struct conf_listen *listen;
@@ -79,17 +79,17 @@ struct conf {
 		uint64_t buffer; /* bytes that may wait for the log thread */
 	} log;
 	struct {
-		struct ip ipv4, ipv6; /* FAMILY_NONE: the kernel chooses */
+		struct ip ipv4, ipv6;		    /* FAMILY_NONE: the kernel chooses */
 		char *helo, *helo_ipv4, *helo_ipv6; /* helo: NULL is hostname; the others: NULL is helo */
 	} source;
 	struct {
-		struct conf_endpoints servers; /* none: /etc/resolv.conf */
-		uint64_t timeout;              /* of one try at one server */
-		uint64_t tries;                /* rounds over all servers */
-		uint64_t cache;                /* entries */
-		uint64_t queries;              /* under way at once */
-		uint64_t hosts;                /* MX hosts of one domain that are used */
-		uint64_t addresses;            /* addresses of one host and family that are used */
+		struct conf_endpoints servers;		 /* none: /etc/resolv.conf */
+		uint64_t timeout;			 /* of one try at one server */
+		uint64_t tries;				 /* rounds over all servers */
+		uint64_t cache;				 /* entries */
+		uint64_t queries;			 /* under way at once */
+		uint64_t hosts;				 /* MX hosts of one domain that are used */
+		uint64_t addresses;			 /* addresses of one host and family that are used */
 		uint64_t ttl_max, negative_max, failure; /* 1 d, 5 min, 5 s */
 	} dns;
 	struct {

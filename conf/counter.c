@@ -15,8 +15,8 @@ static const struct {
 void counter_raise(enum counter which, uint64_t value)
 {
 	uint64_t old = atomic_load_explicit(&counter_values[which], memory_order_relaxed);
-	while (old < value && !atomic_compare_exchange_weak_explicit(&counter_values[which], &old, value,
-				      memory_order_relaxed, memory_order_relaxed))
+	while (old < value && !atomic_compare_exchange_weak_explicit(
+				      &counter_values[which], &old, value, memory_order_relaxed, memory_order_relaxed))
 		;
 }
 

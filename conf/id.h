@@ -15,7 +15,7 @@ enum { ID_TEXT = 14, ID_GIVER_QUEUE = 63, ID_LOOPS_MAX = 63 };
 
 struct id_giver {
 	unsigned number;
-	uint64_t last;                     /* the last ID given, or the floor */
+	uint64_t last;			    /* the last ID given, or the floor */
 	const _Atomic uint64_t *ceiling_ms; /* IDs stay below it; NULL: none */
 };
 

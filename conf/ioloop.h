@@ -14,8 +14,8 @@ struct ioloop {
 	uv_loop_t uv;
 	struct mailbox mailbox;
 	unsigned number; /* I/O loops: 0 and up */
-	char name[16];   /* of the thread */
-	void *smtpd;     /* what each user of the loop keeps there for itself */
+	char name[16];	 /* of the thread */
+	void *smtpd;	 /* what each user of the loop keeps there for itself */
 	void *deliver;
 	/* private */
 	uv_async_t wake;

@@ -12,7 +12,7 @@
 enum family { FAMILY_NONE = 0, FAMILY_IPV4 = 4, FAMILY_IPV6 = 6 };
 
 struct ip {
-	uint8_t family;    /* enum family */
+	uint8_t family;	   /* enum family */
 	uint8_t bytes[16]; /* network order; IPv4 uses the first 4, the rest is 0 */
 };
 

@@ -12,10 +12,10 @@ struct conf_key {
 	const char *block; /* "" is the top level */
 	const char *name;
 	struct value_rule rule;
-	const char *preset; /* the default, as it would stand in a file; NULL: none, or made at start (`hostname`,
-			       `loops`) */
-	bool restart;	    /* a change takes effect at the next start only; else with a reload (HUP) */
-	size_t at;	    /* offset of the member in struct conf; in blocks with titles, in the struct of the block */
+	/* the default, as it would stand in a file; NULL: none, or made at start (`hostname`, `loops`) */
+	const char *preset;
+	bool restart; /* a change takes effect at the next start only; else with a reload (HUP) */
+	size_t at;    /* offset of the member in struct conf; in blocks with titles, in the struct of the block */
 	const char *help;
 };
 

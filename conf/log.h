@@ -55,8 +55,8 @@ struct log_field {
 bool log_enabled(enum log_level level);
 void log_emit(enum log_level level, const char *event, const struct log_field *fields);
 
-/* Formats one line, with its '\n', into `out` (cut to fit, still one whole line); returns its length. Pure: for tests.
- */
+/* Formats one line, with its '\n', into `out` (cut to fit, still one whole line); returns its length. Pure: for
+ * tests. */
 size_t log_format_line(char *out, size_t size, enum log_format format, uint64_t wall_ms, enum log_level level,
 	const char *event, const struct log_field *fields);
 

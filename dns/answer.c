@@ -239,8 +239,8 @@ static int follow(struct dns_answer *out, ns_msg *m, const char *name, enum dns_
 		return err;
 	out->status = rcode == ns_r_nxdomain ? DNS_NXDOMAIN : DNS_NODATA;
 	if (out->status == DNS_NODATA && !soa && !ns_msg_getflag(*m, ns_f_ra)) {
-		/* a referral, or a chain that leads out of an authoritative server's zones: it says nothing of the name
-		 */
+		/* a referral, or a chain that leads out of an authoritative server's zones: it says nothing of the
+		 * name */
 		out->status = DNS_SERVFAIL;
 		snprintf(out->detail, sizeof out->detail, "incomplete answer without recursion");
 	}

@@ -1,8 +1,8 @@
 /* dns/cache.h: answers by name and type, for as long as they may be used. State: the queue thread's; time is an
  * argument.
  *
- * Clients choose the names, so the hash is keyed. Past `entries` the one that was not used for the longest time goes.
- */
+ * Clients choose the names, so the hash is keyed. Past `entries` the one that was not used for the longest time
+ * goes. */
 #ifndef DNS_CACHE_H
 #define DNS_CACHE_H
 

@@ -38,8 +38,8 @@ enum {
 enum address_result address_read_path(
 	char out[ADDRESS_TEXT], const uint8_t *in, size_t len, size_t *used, unsigned allowed);
 
-/* Is it a domain: labels of letters, digits, hyphens (not at their ends) and, for the sake of real names, underscores?
- */
+/* Is it a domain: labels of letters, digits, hyphens (not at their ends) and, for the sake of real names,
+ * underscores? */
 bool domain_is_valid(const char *text, size_t len);
 /* Reads "[192.0.2.1]" or "[IPv6:2001:db8::1]". 0 or -EINVAL. An IPv4-mapped one becomes the IPv4 address that it is. */
 int literal_read(struct ip *out, const char *text, size_t len);

@@ -35,10 +35,12 @@
 	X(SUPERSEDED, "superseded", "given up because another path was greeted first")
 
 enum fault {
+/* clang-format off */
 #define X(name, word, text) FAULT_##name,
 	FAULTS(X)
 #undef X
 	FAULT_COUNT
+	/* clang-format on */
 };
 const char *fault_word(enum fault f);
 const char *fault_text(enum fault f);
@@ -64,19 +66,19 @@ enum rcpt_status { RCPT_QUEUED, RCPT_DELIVERED, RCPT_FAILED };
 
 /* What became of one recipient. */
 struct attempt_rcpt {
-	uint16_t index;  /* of the recipient in its message */
-	uint8_t status;  /* enum rcpt_status; RCPT_QUEUED is deferred */
-	uint16_t reply;  /* index into `replies` */
+	uint16_t index; /* of the recipient in its message */
+	uint8_t status; /* enum rcpt_status; RCPT_QUEUED is deferred */
+	uint16_t reply; /* index into `replies` */
 };
 
 struct attempt {
-	uint64_t when_ms;      /* wall time of its start */
+	uint64_t when_ms; /* wall time of its start */
 	uint32_t took_ms;
-	uint64_t next_ms;      /* wall time of the next try; 0: none */
+	uint64_t next_ms; /* wall time of the next try; 0: none */
 	char site[HOST_TEXT];
 	struct path_try *paths;
 	uint16_t path_count;
-	int16_t used;          /* index of the path over which the replies came; -1: none */
+	int16_t used;	       /* index of the path over which the replies came; -1: none */
 	struct reply *replies; /* each different one once */
 	uint16_t reply_count;
 	struct attempt_rcpt *rcpts;
@@ -87,7 +89,8 @@ enum { ATTEMPT_PATHS_MAX = 64, ATTEMPT_REPLIES_MAX = 64, ATTEMPTS_KEPT = 20, ATT
 
 struct attempt *attempt_new(uint64_t when_ms, const char *site);
 void attempt_free(struct attempt *a); /* NULL is fine */
-/* Copies. 0, -ENOMEM, or -E2BIG past the limits above (then the last place is overwritten for replies, the path dropped). */
+/* Copies. 0, -ENOMEM, or -E2BIG past the limits above (then the last place is overwritten for replies, the path
+ * dropped). */
 int attempt_add_path(struct attempt *a, const struct path_try *p);
 /* Finds or adds the reply and sets the recipient's row. */
 int attempt_set_rcpt(struct attempt *a, uint16_t index, enum rcpt_status status, const struct reply *r);

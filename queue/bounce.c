@@ -280,8 +280,8 @@ static size_t header_end(const uint8_t *h, size_t len)
 	return len < BOUNCE_HEADERS_MAX ? len : field;
 }
 
-/* One line, without its end. Lines over the limit go on as a folded field would; NUL and bare CR cannot stand in mail.
- */
+/* One line, without its end. Lines over the limit go on as a folded field would; NUL and bare CR cannot stand in
+ * mail. */
 static void put_header_line(struct parts *p, const uint8_t *line, size_t n)
 {
 	struct buf *b = &p->headers;

@@ -33,13 +33,14 @@ struct bounce_input {
 	uint64_t now_ms;	/* wall time */
 	uint64_t id, arrival_ms;
 	const char *sender; /* reverse-path of the message that failed */
-	const struct attempt
-		*attempt; /* the last one; NULL if none was made (no route). With `used` >= 0 replies are the peer's */
+	/* The last one; NULL if none was made (no route). With `used` >= 0 replies are the peer's. */
+	const struct attempt *attempt;
 	const struct bounce_rcpt *rcpts; /* those that failed now; equal replies best stand together */
 	unsigned rcpt_count;
-	const uint8_t *
-		headers; /* content of the message from its beginning: all of it or at least BOUNCE_HEADERS_MAX; what */
-	size_t headers_len; /* comes after the header is left out. May be NULL with 0 when it cannot be read */
+	/* Content of the message from its beginning: all of it or at least BOUNCE_HEADERS_MAX; what comes after the
+	 * header is left out. NULL with 0 when it cannot be read. */
+	const uint8_t *headers;
+	size_t headers_len;
 };
 
 /* Appends the bounce to `out` and sets `*flags` to what its envelope must say: ENVELOPE_BOUNCE, and ENVELOPE_8BIT if

@@ -1,8 +1,8 @@
 /* queue/control_answer.h: one answer to one request on the control socket, made in slices. State; the queue thread
  * only.
  *
- * It knows no socket and no clock: lines are appended to a buffer, and whoever owns the client decides when to go on.
- */
+ * It knows no socket and no clock: lines are appended to a buffer, and whoever owns the client decides when to go
+ * on. */
 #ifndef QUEUE_CONTROL_ANSWER_H
 #define QUEUE_CONTROL_ANSWER_H
 

@@ -15,8 +15,8 @@ void control_socket_remove(const char *path, ino_t inode);
 /* May the peer of a connected socket ask (control_may())? `who` becomes "uid=0 pid=123". */
 bool control_socket_peer(int fd, char *who, size_t size);
 
-/* Who may ask: root, the daemon's own user, members of its group. `groups` are those of the peer besides `gid`. Pure.
- */
+/* Who may ask: root, the daemon's own user, members of its group. `groups` are those of the peer besides `gid`.
+ * Pure. */
 bool control_may(uid_t uid, gid_t gid, const gid_t *groups, size_t group_count, uid_t own_uid, gid_t own_gid);
 
 #endif

@@ -10,8 +10,8 @@
  *   index.c     messages in and out, holds, removals
  *
  * Times named `now`, `at`, `until`, `since` are steady milliseconds: monotonic, but begun at the wall clock's time of
- * the start. core_wall() turns them into wall time; a step of the wall clock is added there, so due times move with it.
- */
+ * the start. core_wall() turns them into wall time; a step of the wall clock is added there, so due times move with
+ * it. */
 #ifndef QUEUE_CORE_H
 #define QUEUE_CORE_H
 
@@ -163,8 +163,8 @@ struct queue {
 	uint64_t started;	  /* steady */
 	uint64_t no_expiry_until; /* steady: nothing is given up before */
 	bool draining;
-	bool incomplete; /* for want of memory the index does not know all that lives in the journal: nothing of that is
-			    freed */
+	/* for want of memory the index does not know all that lives in the journal: nothing of that is freed */
+	bool incomplete;
 
 	struct idmap messages;
 	struct message_list with_body; /* oldest first */

@@ -44,8 +44,8 @@ static void wait_for_turn(struct queue *q, struct site *s)
 	TAILQ_INSERT_TAIL(&q->sites_in_turn, s, turn);
 }
 
-/* Room by the limits of all; a site that has nothing yet draws on a reserve. A site that finds none waits for its turn.
- */
+/* Room by the limits of all; a site that has nothing yet draws on a reserve. A site that finds none waits for its
+ * turn. */
 static bool all_have_room(struct queue *q, struct site *s)
 {
 	uint64_t most = q->conf->limits.connections;

@@ -1,8 +1,8 @@
-/* queue/envelope.h: who sends a message to whom, and how it stands with each recipient, as one immutable run of bytes. Protocol.
+/* queue/envelope.h: who sends a message to whom, and how it stands with each one, as one run of bytes. Protocol.
  *
- * One form serves everywhere: the session encodes it for the MESSAGE record, the queue thread reads it into the index when
- * the message is stored, start-up reads it from journal and checkpoint, reclaim writes it again with the state of the
- * day (MOVED). Reading treats it as hostile. */
+ * One form serves everywhere: the session encodes it for the MESSAGE record, the queue thread reads it into the index
+ * when the message is stored, start-up reads it from journal and checkpoint, reclaim writes it again with the state of
+ * the day (MOVED). Reading treats it as hostile. */
 #ifndef QUEUE_ENVELOPE_H
 #define QUEUE_ENVELOPE_H
 
@@ -13,9 +13,9 @@
 #include "queue/attempt.h"
 
 enum {
-	ENVELOPE_8BIT = 1,      /* the content holds bytes over 127: a 7-bit next hop cannot have it as it is */
+	ENVELOPE_8BIT = 1,	/* the content holds bytes over 127: a 7-bit next hop cannot have it as it is */
 	ENVELOPE_BODY_8BIT = 2, /* the client declared BODY=8BITMIME */
-	ENVELOPE_BOUNCE = 4,    /* made here; RFC 3464 */
+	ENVELOPE_BOUNCE = 4,	/* made here; RFC 3464 */
 	ENVELOPE_HELD = 8,
 	ENVELOPE_DAMAGED = 16,
 };
@@ -23,22 +23,23 @@ enum {
 enum { ADDRESS_MAX = 320, ENVELOPE_RCPTS_MAX = 10000, ENVELOPE_ENCODED_MAX = 8 << 20 };
 
 struct envelope_rcpt {
-	const char *address; /* as given by the client, domain in lower case A-labels; "user@[192.0.2.1]" for literals */
-	uint16_t index;      /* its number in the message, from 0; stays the same for the message's whole life */
-	uint8_t status;      /* enum rcpt_status; delivered and failed ones may be left out */
-	uint16_t attempts;   /* made so far */
-	uint64_t next_ms;    /* wall time; 0: now */
+	/* As given by the client, domain in lower case A-labels; "user@[192.0.2.1]" for literals. */
+	const char *address;
+	uint16_t index;	   /* its number in the message, from 0; stays the same for the message's whole life */
+	uint8_t status;	   /* enum rcpt_status; delivered and failed ones may be left out */
+	uint16_t attempts; /* made so far */
+	uint64_t next_ms;  /* wall time; 0: now */
 };
 
 struct envelope {
 	uint64_t id;
-	uint64_t arrival_ms;  /* wall time */
-	uint64_t size;        /* bytes of the content */
+	uint64_t arrival_ms; /* wall time */
+	uint64_t size;	     /* bytes of the content */
 	unsigned flags;
-	const char *sender;   /* "" is the null reverse-path */
-	const char *client;   /* text of the client's address; "" for our own */
+	const char *sender; /* "" is the null reverse-path */
+	const char *client; /* text of the client's address; "" for our own */
 	const char *helo;
-	const char *reason;   /* why held or damaged; "" */
+	const char *reason; /* why held or damaged; "" */
 	const struct envelope_rcpt *rcpts;
 	unsigned rcpt_count;
 };

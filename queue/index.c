@@ -252,8 +252,8 @@ static void on_noted(struct entry *e, int status)
 	index_settle(e->queue, e->message);
 }
 
-/* Writes a record that only carries a reason. Without memory the state holds until the next start, and the log says so.
- */
+/* Writes a record that only carries a reason. Without memory the state holds until the next start, and the log says
+ * so. */
 static void note(struct queue *q, struct message *m, enum record_type type, const char *reason,
 	void (*done)(struct entry *e, int status))
 {

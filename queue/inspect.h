@@ -115,8 +115,8 @@ struct site_view {
 	uint64_t probe_ms;  /* resting: wall time of the next probe */
 	const char *reason; /* resting, or last fault */
 };
-/* Sites (and domains not yet routed), the fullest first, at most `most`. `total` gets all sites' sum under the name "".
- */
+/* Sites (and domains not yet routed), the fullest first, at most `most`. `total` gets all sites' sum under the name
+ * "". */
 void queue_summary(struct queue *q, unsigned most, void (*each)(void *arg, const struct site_view *s),
 	struct site_view *total, void *arg);
 

@@ -1,5 +1,5 @@
-/* queue/intern.h: one copy of each text, counted: the reasons why mail waits, which thousands of messages share. State.
- */
+/* queue/intern.h: one copy of each text, counted: the reasons why mail waits, which thousands of messages share.
+ * State. */
 #ifndef QUEUE_INTERN_H
 #define QUEUE_INTERN_H
 

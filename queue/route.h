@@ -4,8 +4,8 @@
 
 #include "queue/core.h"
 
-/* An IDLE delivery that is due goes to its site, or waits for its domain's look-up, or ends with the look-up's answer.
- */
+/* An IDLE delivery that is due goes to its site, or waits for its domain's look-up, or ends with the look-up's
+ * answer. */
 void route_delivery(struct queue *q, struct delivery *d);
 /* The resolution delay of a domain is over. */
 void route_domain_due(struct queue *q, struct domain *domain);

@@ -20,8 +20,8 @@ void settle_interim(struct queue *q, struct delivery *d);
 /* Ends the attempt. Recipients without an answer are deferred with `rest`. `next_at` (steady; 0: by the delivery's own
  * schedule) is when the deferred ones are due again. */
 void settle_end(struct queue *q, struct delivery *d, const struct reply *rest, uint64_t next_at);
-/* The same for the attempt that found no path to the site: it is written as deferred until the next probe, but goes back
- * to those that wait for the site, as it is due when that is greeted. */
+/* The same for the attempt that found no path to the site: it is written as deferred until the next probe, but goes
+ * back to those that wait for the site, as it is due when that is greeted. */
 void settle_end_at_rest(struct queue *q, struct delivery *d, const struct reply *rest, uint64_t probe_at);
 /* An attempt that ended before any path: all recipients get this reply; 5yz fails them, else they are deferred. */
 void settle_all(struct queue *q, struct delivery *d, const struct reply *r);

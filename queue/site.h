@@ -1,7 +1,7 @@
 /* queue/site.h: the table of sites: all domains behind the same hosts share one. State.
  *
- * Unused sites are kept for what they know (window, preferred family), up to limits { sites }; the longest unused goes.
- */
+ * Unused sites are kept for what they know (window, preferred family), up to limits { sites }; the longest unused
+ * goes. */
 #ifndef QUEUE_SITE_H
 #define QUEUE_SITE_H
 

@@ -1,4 +1,4 @@
-/* queue/submission.h: a received message on its way from a session through the commit thread to the queue thread. State.
+/* queue/submission.h: a received message on its way from its session to the queue thread. State.
  *
  * It is shared by the session that made it and the queue thread that indexes it: each holds a reference. */
 #ifndef QUEUE_SUBMISSION_H
@@ -12,8 +12,8 @@ struct submission {
 	struct commit commit; /* after the answer: status, place */
 	struct buf meta;      /* the encoded envelope */
 	struct body *body;
-	void *session;        /* the poster's */
-	void *queue;          /* the receiver's */
+	void *session; /* the poster's */
+	void *queue;   /* the receiver's */
 	atomic_uint refs;
 };
 
@@ -25,13 +25,14 @@ void submission_unref(struct submission *s);
 /* Where stored messages go; the queue thread fills it at start. */
 struct submission_desk {
 	struct store *store;
-	struct mailbox *mailbox;              /* the queue thread's */
+	struct mailbox *mailbox;	      /* the queue thread's */
 	void (*stored)(struct letter *first); /* opened there: it takes over one reference */
 	void *queue;
 };
 
-/* Commits. Once it is durable the queue thread gets it, then `done` is opened at `home` (LETTER_OF(letter, struct submission,
- * commit.second)); on failure only the latter: then the poster drops the queue's reference too (submission_abandon). */
+/* Commits. Once it is durable the queue thread gets it, then `done` is opened at `home` (LETTER_OF(letter, struct
+ * submission, commit.second)); on failure only the latter: then the poster drops the queue's reference too
+ * (submission_abandon). */
 void submission_post(struct submission *s, const struct submission_desk *desk, struct mailbox *home,
 	void (*done)(struct letter *second), void *session);
 

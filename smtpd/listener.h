@@ -24,16 +24,16 @@ struct smtpd_setup {
 	const struct submission_desk *desk; /* must live until smtpd_free() */
 	uint64_t id_floor_ms;
 	const _Atomic uint64_t *id_ceiling_ms;
-	bool skip_missing; /* addresses that this host does not have are said in `errors` and left out, but not all of
-			      them */
+	/* addresses that this host does not have are said in `errors` and left out, but not all of them */
+	bool skip_missing;
 };
 
 /* Binds all that conf->listen names and puts it on the loops. Nothing is accepted before the loops run. 0; or a
  * negative code with a line in `errors` for each listener that cannot be opened, and nothing is left open. */
 int smtpd_open(struct smtpd **out, const struct smtpd_setup *setup, struct buf *errors);
 /* New clients get `conf`; running sessions keep theirs. Unchanged listeners keep their sockets, those not named any
- * more close. 0; or a negative code with lines in `errors` about new listeners that cannot be opened: all else is done.
- */
+ * more close. 0; or a negative code with lines in `errors` about new listeners that cannot be opened: all else is
+ * done. */
 int smtpd_reload(struct smtpd *d, struct conf *conf, struct buf *errors);
 /* Stops accepting; sessions have `drain_ms` for the message that they are receiving. `done` runs on one of the loops
  * when the last session and handle is closed. Called again, with a shorter time (0: at once), it shortens the wait;

@@ -41,8 +41,8 @@ void session_home_fini(struct session_home *home);
 int session_start(struct session_home *home, struct conf *conf, int fd, const struct endpoint *client, bool may_relay,
 	uint32_t place);
 
-/* Sessions between transactions are told 421 4.3.2; those inside DATA, or waiting for the disk, after the reply to it.
- */
+/* Sessions between transactions are told 421 4.3.2; those inside DATA, or waiting for the disk, after the reply to
+ * it. */
 void session_home_stop(struct session_home *home);
 /* Ends all sessions as if their clients had vanished. Those that wait for the disk end when its answer has come. */
 void session_home_abort(struct session_home *home);

@@ -8,8 +8,8 @@
 
 #include "queue/deliver/dialer.h"
 
-/* How the attempt goes. From within any of these connection_drop() may be called, for this connection or another one.
- */
+/* How the attempt goes. From within any of these connection_drop() may be called, for this connection or another
+ * one. */
 struct connection_owner {
 	void (*connected)(struct connection *c, void *arg);
 	void (*greeting_begun)(struct connection *c, void *arg);

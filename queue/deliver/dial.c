@@ -1,8 +1,8 @@
 /* queue/deliver/dial.c: plumbing: the race on its loop, and the queue thread's handle on it.
  *
  * `struct dial` is the queue thread's. What the loop works on is a `struct dialling`, counted: one reference of the
- * dial until dial_free(), one of the loop from dial_start() until its timer is closed, one of each letter on its way.
- */
+ * dial until dial_free(), one of the loop from dial_start() until its timer is closed, one of each letter on its
+ * way. */
 #include "queue/deliver/dialer.h"
 
 #include <errno.h>

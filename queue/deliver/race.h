@@ -60,7 +60,7 @@ struct race_step race_next(struct race *r, uint64_t now_ms);
 void race_connected(struct race *r, size_t attempt, uint64_t now_ms);
 /* The first bytes of a greeting of several lines ("220-") are there: nobody else is tried before it is whole. */
 void race_greeting_begun(struct race *r, size_t attempt);
-/* The whole 220 greeting is there. True: the winner, say EHLO. False: another one was first; race_next() gives it up. */
+/* The whole 220 greeting is there. True: the winner, say EHLO. False: another was first; race_next() gives it up. */
 bool race_greeted(struct race *r, size_t attempt, uint64_t now_ms);
 /* It failed, at whatever step; the winner too: then the race goes on with the paths that are left. */
 void race_failed(struct race *r, size_t attempt, enum fault why);

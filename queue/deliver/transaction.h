@@ -19,16 +19,16 @@ struct connection;
 
 /* How far it came. */
 enum transaction_end {
-	TRANSACTION_ANSWERED,  /* each recipient has the peer's answer (delivered, 4yz, 5yz), or ours (5.6.3, 5.3.4) */
-	TRANSACTION_UNSTARTED, /* the connection was closed before MAIL was sent, or, if it had carried another message
-				  before, before anything was answered to it: no attempt at all, choose another
-				  connection */
-	TRANSACTION_LOST,    /* lost or given up before the final dot: recipients without an answer may go over the next
-				path */
-	TRANSACTION_UNKNOWN, /* lost, or TERM came, after the final dot and before its reply: deferred, no other path
-				now */
-	TRANSACTION_LOCAL,   /* the content could not be read: `error` says; -EBADMSG is damage. Recipients that are
-				answered stay so */
+	TRANSACTION_ANSWERED, /* each recipient has the peer's answer (delivered, 4yz, 5yz), or ours (5.6.3, 5.3.4) */
+	/* the connection was closed before MAIL was sent, or, if it had carried another message before, before anything
+	 * was answered to it: no attempt at all, choose another connection */
+	TRANSACTION_UNSTARTED,
+	/* lost or given up before the final dot: recipients without an answer may go over the next path */
+	TRANSACTION_LOST,
+	/* lost, or TERM came, after the final dot and before its reply: deferred, no other path now */
+	TRANSACTION_UNKNOWN,
+	/* the content could not be read: `error` says; -EBADMSG is damage. Recipients that are answered stay so */
+	TRANSACTION_LOCAL,
 };
 
 struct transaction_rcpt {
@@ -43,9 +43,10 @@ struct transaction {
 	uint64_t id;
 	const char *sender;
 	uint64_t size;
-	unsigned flags;	   /* ENVELOPE_8BIT, ENVELOPE_BODY_8BIT */
-	struct body *body; /* in memory: the caller holds a reference until `done`. NULL, or one that is in a file: it
-			      is read from `content`, which the caller keeps pinned */
+	unsigned flags; /* ENVELOPE_8BIT, ENVELOPE_BODY_8BIT */
+	/* in memory: the caller holds a reference until `done`. NULL, or one that is in a file: it is read from
+	 * `content`, which the caller keeps pinned */
+	struct body *body;
 	struct place content;
 	struct transaction_rcpt *rcpts;
 	unsigned rcpt_count;
@@ -54,9 +55,10 @@ struct transaction {
 
 	/* out */
 	enum transaction_end end;
-	int error;	  /* TRANSACTION_LOCAL */
-	enum fault fault; /* TRANSACTION_LOST, _UNKNOWN, _UNSTARTED: what ended the connection. _ANSWERED: NONE, or what
-			     ended the connection at the same time (LOAD: a 421 was the answer to the dot) */
+	int error; /* TRANSACTION_LOCAL */
+	/* TRANSACTION_LOST, _UNKNOWN, _UNSTARTED: what ended the connection. _ANSWERED: NONE, or what ended the
+	 * connection at the same time (LOAD: a 421 was the answer to the dot) */
+	enum fault fault;
 	struct reply last;    /* the reply that decided, or ours (code 0: what happened to the connection) */
 	uint32_t transfer_ms; /* from MAIL to the end */
 	bool reusable;	      /* the connection takes another one; else `closed` comes next */

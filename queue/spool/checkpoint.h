@@ -30,8 +30,8 @@ struct checkpoint_head {
 	uint32_t oldest;     /* segment */
 };
 
-/* ---- writing: the index's owner adds and cuts blocks, a worker writes them in order and finishes; side by side ----
- */
+/* ---- writing: the index's owner adds and cuts blocks, a worker writes them in order and finishes; side by side
+ * ---- */
 
 struct checkpoint;
 struct checkpoint_block;

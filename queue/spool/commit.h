@@ -17,8 +17,8 @@ struct commit {
 	const uint8_t *meta;   /* must live until the letters */
 	size_t meta_len;
 	struct body *content; /* MESSAGE, MOVED: borrowed; inline if in memory, else by reference */
-	struct commit *group; /* further records that count whole with this one or not at all; only the first is posted
-				 and answered */
+	/* further records that count whole with this one or not at all; only the first is posted and answered */
+	struct commit *group;
 	/* answers: `first` is posted to `first_to` as soon as it is durable, then `second` (if `second_to`) likewise.
 	 * On failure (status < 0) only `second` is posted, or `first` if there is no second. */
 	struct mailbox *first_to, *second_to;

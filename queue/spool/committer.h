@@ -50,8 +50,8 @@ bool committer_broken(const struct committer *c);
 bool committer_full(const struct committer *c);
 /* What journal_prepare() said last. */
 void committer_note_spares(struct committer *c, int err);
-/* A place in the journal before which every record has been answered, and the wall time of the batch that ends there.
- */
+/* A place in the journal before which every record has been answered, and the wall time of the batch that ends
+ * there. */
 void committer_mark(struct committer *c, struct journal_mark *mark, uint64_t *wall_ms);
 
 #endif

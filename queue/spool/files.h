@@ -2,8 +2,8 @@
  * Plumbing.
  *
  * Each returns what the system call returns, with a negative errno value instead of -1. Names are relative to the open
- * directory `dir`. Everything below queue/spool goes through such a table: the order of calls is what keeps the mail.
- */
+ * directory `dir`. Everything below queue/spool goes through such a table: the order of calls is what keeps the
+ * mail. */
 #ifndef QUEUE_SPOOL_FILES_H
 #define QUEUE_SPOOL_FILES_H
 

@@ -26,8 +26,8 @@ struct layout {
 /* Makes what is missing (synced), takes the lock, unlinks temporary files. 0, or negative with a line in `errors`:
  * -EBUSY names the process that holds the lock. */
 int layout_open(struct layout *l, const struct files *files, const char *dir, struct buf *errors);
-/* For reading only: makes and unlinks nothing. With `lock` the lock is taken (shared) to be sure that no daemon runs.
- */
+/* For reading only: makes and unlinks nothing. With `lock` the lock is taken (shared) to be sure that no daemon
+ * runs. */
 int layout_open_read(struct layout *l, const struct files *files, const char *dir, bool lock, struct buf *errors);
 void layout_close(struct layout *l);
 

@@ -12,13 +12,13 @@ struct place {
 
 enum record_type {
 	RECORD_MESSAGE = 1, /* meta: envelope; content inline or in a body file */
-	RECORD_OUTCOME,     /* meta: attempt */
-	RECORD_HOLD,        /* meta: reason */
+	RECORD_OUTCOME,	    /* meta: attempt */
+	RECORD_HOLD,	    /* meta: reason */
 	RECORD_RELEASE,
-	RECORD_REMOVE,      /* meta: reason; the message is gone from the queue */
-	RECORD_MOVED,       /* meta: envelope with state, and the last attempts; content again or its reference */
-	RECORD_VOID,        /* written by the store itself */
-	RECORD_COMMIT,      /* likewise: end of a batch, and the ceiling of IDs */
+	RECORD_REMOVE, /* meta: reason; the message is gone from the queue */
+	RECORD_MOVED,  /* meta: envelope with state, and the last attempts; content again or its reference */
+	RECORD_VOID,   /* written by the store itself */
+	RECORD_COMMIT, /* likewise: end of a batch, and the ceiling of IDs */
 };
 
 #endif

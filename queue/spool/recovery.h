@@ -46,8 +46,8 @@ struct recovery;
 struct recovery_setup {
 	const struct files *files;
 	int spool, journal;
-	bool everything; /* `relayq verify`: without the checkpoint, all records from the oldest on, with their bodies
-			  */
+	/* `relayq verify`: without the checkpoint, all records from the oldest on, with their bodies */
+	bool everything;
 	void (*say)(void *arg, const char *line); /* one line for each torn record; may be NULL */
 	void *arg;
 };
@@ -70,9 +70,9 @@ struct recovery_end {
 	uint32_t current;    /* segment of the last batch that counts */
 	uint32_t offset;     /* its end */
 	uint64_t last_batch; /* the last that counts */
-	uint64_t void_from;  /* what is written instead of the last batch voids this one up to `highest`; 0: nothing to
-				void */
-	uint64_t highest;    /* the highest number seen, whether it counts or not */
+	/* what is written instead of the last batch voids this one up to `highest`; 0: nothing to void */
+	uint64_t void_from;
+	uint64_t highest; /* the highest number seen, whether it counts or not */
 	bool settled; /* the last batch is known to be durable: the current segment may be written on from `offset` */
 };
 void recovery_end(const struct recovery *r, struct recovery_end *out);

@@ -155,8 +155,8 @@ enum tool_exit run_show(struct tool *t)
 
 struct content {
 	struct tool *tool;
-	struct buf
-		rest; /* decoded, not yet printed: the beginning of a character whose end comes with the next piece */
+	/* Decoded, not yet printed: the beginning of a character whose end comes with the next piece. */
+	struct buf rest;
 	bool bad;
 };
 

@@ -19,8 +19,8 @@ struct table *table_new(const struct column *columns, unsigned count);
 void table_free(struct table *t);
 /* Copies `count` cells of cleaned text. 0; -ENOMEM; -E2BIG past TABLE_ROWS. */
 int table_row(struct table *t, const char *const *cells);
-/* Prints titles and rows, no line wider than `width`: the widest column that may be cut gives way first. 0 or -ENOMEM.
- */
+/* Prints titles and rows, no line wider than `width`: the widest column that may be cut gives way first. 0 or
+ * -ENOMEM. */
 int table_print(const struct table *t, FILE *out, unsigned width);
 
 #endif

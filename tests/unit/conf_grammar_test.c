@@ -1,5 +1,5 @@
-/* tests/unit/conf_grammar_test.c: each sentence of the design's paragraph on the configuration's grammar, row by row.
- */
+/* tests/unit/conf_grammar_test.c: each sentence of the design's paragraph on the configuration's grammar, row by
+ * row. */
 #include <stdarg.h>
 #include <stddef.h>
 #include <setjmp.h>

@@ -268,8 +268,8 @@ static void test_actions(void **state)
 	snprintf(who, sizeof who, "uid=%u pid=%d", getuid(), getpid());
 	assert_string_equal(queue.who, who);
 
-	say(&p, "{\"v\":1,\"command\":\"remove\",\"ids\":[\"00002\"]}\n{\"v\":1,\"command\":\"list\"}\n"); /* pipelined
-													    */
+	/* pipelined */
+	say(&p, "{\"v\":1,\"command\":\"remove\",\"ids\":[\"00002\"]}\n{\"v\":1,\"command\":\"list\"}\n");
 	assert_int_equal(answer(&p, "done", &end), 1);
 	json_decref(end);
 	assert_int_equal(answer(&p, "message", &end), 2);

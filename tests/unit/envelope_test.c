@@ -60,7 +60,8 @@ static void envelope_comes_back(void **state)
 	buf_fini(&b);
 }
 
-/* Every cut is refused; every flipped byte is refused or read within bounds (ASan watches: the copy is exactly as long). */
+/* Every cut is refused; every flipped byte is refused or read within bounds (ASan watches: the copy is exactly as
+ * long). */
 static void envelope_survives_damage(void **state)
 {
 	(void)state;

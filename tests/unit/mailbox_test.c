@@ -146,8 +146,8 @@ static void taking(void **state)
 	assert_int_equal(units[0].opened, 0);
 }
 
-/* Threads. The receiver sleeps on a semaphore, so a wake-up that is lost hangs the test, and one too many is counted.
- */
+/* Threads. The receiver sleeps on a semaphore, so a wake-up that is lost hangs the test, and one too many is
+ * counted. */
 enum { SENDERS = 4, LETTERS = 20000 };
 
 static sem_t awake;

@@ -234,8 +234,8 @@ static void lose_from(struct sample *x, size_t end, bool zeros)
 	}
 }
 
-/* As a crash leaves it: what was not synced is still zeros. Any beginning of the journal is a journal, without damage.
- */
+/* As a crash leaves it: what was not synced is still zeros. Any beginning of the journal is a journal, without
+ * damage. */
 static void zeros_from_every_byte(void **state)
 {
 	struct sample *x = *state;

@@ -153,8 +153,8 @@ void faults_init(struct faults *f)
 
 void faults_power_loss(struct faults *f, uint64_t *random)
 {
-	/* From the newest write back: a sector may go back write by write, and stays from where it was not taken back.
-	 */
+	/* From the newest write back: a sector may go back write by write, and stays from where it was not taken
+	 * back. */
 	for (size_t i = f->undo_count; i > 0; i--) {
 		struct undo *u = &f->undo[i - 1];
 		bool stays = false;
