@@ -27,7 +27,11 @@ MAINS    := smtpd/main.c queue/tool/main.c
 PARTS    := $(filter-out $(MAINS),$(SOURCES))
 UNITS    := $(sort $(wildcard tests/unit/*_test.c))
 TESTED   := $(UNITS:tests/unit/%.c=build/asan/unit/%)
-HELPERS  := $(filter-out $(UNITS),$(wildcard tests/unit/*.c))
+# Made-up neighbours define the functions of the real ones: only the tests that name them in an include are linked with them.
+FAKES    := $(wildcard tests/unit/*_fake.c tests/unit/*_fakes.c)
+HELPERS  := $(filter-out $(UNITS) $(FAKES),$(wildcard tests/unit/*.c))
+FAKED_BY_queue   := $(shell grep -l 'queue_fixture.h' $(UNITS))
+FAKED_BY_inspect := $(shell grep -l 'inspect_fake.h' $(UNITS))
 
 all: build/relay64 build/relayq                       ## build into build/ (-O2, hardened, debug symbols)
 
@@ -37,9 +41,9 @@ $(1)/obj/%.o: %.c
 	@mkdir -p $$(dir $$@)
 	@echo '  CC    $$@'
 	@$$(CC) -std=gnu11 $(WARN) $(DEFINES) $(2) -MMD -MP -c -o $$@ $$<
-$(1)/librelay64.a: $(PARTS:%.c=$(1)/obj/%.o)
+$(1)/librelay64.a: $(PARTS:%.c=$(1)/obj/%.o) Makefile
 	@rm -f $$@
-	@ar rcs $$@ $$^
+	@ar rcs $$@ $$(filter %.o,$$^)
 $(1)/relay64: $(1)/obj/smtpd/main.o $(1)/librelay64.a
 	@echo '  LINK  $$@'
 	@$$(CC) $(2) $(3) -o $$@ $$^ $(LIBS)
@@ -47,13 +51,15 @@ $(1)/relayq: $(1)/obj/queue/tool/main.o $(1)/librelay64.a
 	@echo '  LINK  $$@'
 	@$$(CC) $(2) $(3) -o $$@ $$^ $(LIBS)
 # an archive: a test takes only the helpers that it uses, so it may stand in for what another one's helper needs
-$(1)/libhelpers.a: $(HELPERS:%.c=$(1)/obj/%.o)
+$(1)/libhelpers.a: $(HELPERS:%.c=$(1)/obj/%.o) Makefile
 	@rm -f $$@
-	@ar rcs $$@ $$^
+	@ar rcs $$@ $$(filter %.o,$$^)
 $(1)/unit/%: $(1)/obj/tests/unit/%.o $(1)/libhelpers.a $(1)/librelay64.a
 	@mkdir -p $$(dir $$@)
 	@echo '  LINK  $$@'
-	@$$(CC) $(2) $(3) -o $$@ $$^ $(LIBS) -lcmocka
+	@$$(CC) $(2) $(3) -o $$@ $$(filter %.o,$$^) $$(filter %.a,$$^) $(LIBS) -lcmocka
+$(FAKED_BY_queue:tests/unit/%.c=$(1)/unit/%): $(1)/obj/tests/unit/queue_fakes.o
+$(FAKED_BY_inspect:tests/unit/%.c=$(1)/unit/%): $(1)/obj/tests/unit/inspect_fake.o
 -include $(shell find $(1)/obj -name '*.d' 2>/dev/null)
 endef
 .SECONDARY:
