@@ -9,7 +9,7 @@
 #include "queue/entry.h"
 #include "queue/index.h"
 
-enum { SLICE = 500, MOVES_AT_ONCE = 16 };
+enum { SLICE = 500, MOVES_AT_ONCE = 16, AGAIN_MS = 600000 };
 
 enum checkpoint_state {
 	CHECKPOINT_NONE,
@@ -27,6 +27,7 @@ struct reclaim {
 	bool looked;	 /* the cursor has been through all messages */
 	unsigned moving; /* copies under way */
 	bool failed;	 /* one could not be copied: the segment stays for now */
+	uint64_t again;	 /* steady: not tried again before */
 	/* checkpoint */
 	enum checkpoint_state checkpoint;
 	uint64_t at;
@@ -196,8 +197,11 @@ static bool move_slice(struct reclaim *r)
 	}
 	if (!r->looked)
 		return true;
-	if (r->moving == 0)
-		r->segment = 0; /* reclaim_tick() frees it as soon as nothing lives in it */
+	if (r->moving > 0)
+		return false;
+	if (r->failed)
+		r->again = core_now(q) + AGAIN_MS;
+	r->segment = 0; /* reclaim_tick() frees it as soon as nothing lives in it */
 	return false;
 }
 
@@ -284,13 +288,12 @@ void reclaim_tick(struct reclaim *r)
 			break;
 		store_free_segment(q->store, oldest);
 	}
-	if (r->segment == 0 && !q->draining && !q->incomplete && !r->failed &&
+	if (r->segment == 0 && !q->draining && !q->incomplete && core_now(q) >= r->again &&
 		(oldest = store_reclaim_wanted(q->store, q->live_bytes)) != 0) {
 		r->segment = oldest;
 		r->cursor = 0;
-		r->looked = false;
+		r->looked = r->failed = false;
 	}
-	r->failed = false;
 	if (r->checkpoint == CHECKPOINT_NONE && !q->draining && store_checkpoint_wanted(q->store))
 		begin_checkpoint(r);
 }

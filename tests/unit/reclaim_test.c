@@ -141,7 +141,13 @@ static void test_unreadable(void **state)
 		assert_int_equal(index_live_in(&fx.q, 1), 3);
 		reclaim_tick(reclaim);
 		assert_int_equal(fx.freed_count, 0);
+		/* not again and again: every ten minutes */
+		assert_true(reclaim_idle(reclaim));
+		fx.clock += MINUTES(10);
+		reclaim_tick(reclaim);
+		assert_false(reclaim_idle(reclaim));
 		work();
+		assert_int_equal(index_live_in(&fx.q, 2), 3);
 		end();
 	}
 }
