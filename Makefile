@@ -74,7 +74,7 @@ test-deps: deps
 	@contrib/need $(TEST_PACKAGES)
 
 run: deps                                             ## install, build, and run the relay on safe defaults (port 2525, ./var)
-	@$(MAKE) --no-print-directory -s all
+	@$(MAKE) --no-print-directory -s -j$$(nproc) all
 	@build/relay64 --try
 
 ROUNDS   ?= 5

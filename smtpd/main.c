@@ -107,11 +107,11 @@ static int read_options(struct options *o, int argc, char **argv)
 	return -1;
 }
 
-static void print_errors(struct buf *errors)
+static void print_text(struct buf *text)
 {
-	if (errors->len > 0)
-		fprintf(stderr, "%s%s", errors->data, errors->data[errors->len - 1] == '\n' ? "" : "\n");
-	buf_reset(errors);
+	if (text->len > 0)
+		fprintf(stderr, "%s%s", text->data, text->data[text->len - 1] == '\n' ? "" : "\n");
+	buf_reset(text);
 }
 
 static int load(const struct options *o, struct conf **conf, struct buf *errors)
@@ -245,24 +245,28 @@ static void tell(const struct daemon *d)
 {
 	const struct conf *c = d->conf;
 	char at[ENDPOINT_TEXT], client[PREFIX_TEXT];
+	struct buf text;
 	if (d->options.try_dir == NULL)
 		return;
-	fprintf(stderr, "relay64 " RELAY64_VERSION " is running.\n  listens on   ");
+	buf_init(&text, ERRORS_MAX);
+	buf_append_str(&text, "relay64 " RELAY64_VERSION " is running.\n  listens on   ");
 	for (size_t i = 0; i < c->listen_count; i++)
-		fprintf(stderr, "%s%s", i ? ", " : "", endpoint_format(&c->listen[i].at, at));
-	fprintf(stderr, "\n  relays for   ");
+		buf_printf(&text, "%s%s", i ? ", " : "", endpoint_format(&c->listen[i].at, at));
+	buf_append_str(&text, "\n  relays for   ");
 	for (size_t i = 0; i < c->clients.count; i++)
-		fprintf(stderr, "%s%s", i ? ", " : "", prefix_format(&c->clients.items[i], client));
-	fprintf(stderr, "\n  spool        %s (%llu messages)\n", c->spool,
+		buf_printf(&text, "%s%s", i ? ", " : "", prefix_format(&c->clients.items[i], client));
+	buf_printf(&text, "\n  spool        %s (%llu messages)\n", c->spool,
 		(unsigned long long)queue_message_count(d->queue));
 	const char *port = c->listen_count ? strrchr(endpoint_format(&c->listen[0].at, at), ':') + 1 : "2525";
-	fprintf(stderr,
+	buf_printf(&text,
 		"Send a first message:   swaks --server 127.0.0.1:%s --from you@example.org --to "
 		"'someone@[192.0.2.1]'\n"
 		"Look at the queue:      build/relayq -c %s list\n"
 		"Nobody lives at 192.0.2.1: the mail waits, and relayq says why. Mail to real addresses is delivered.\n"
 		"Ctrl-C stops it.\n",
 		port, c->control);
+	print_text(&text); /* one write: the log thread writes there, too */
+	buf_fini(&text);
 }
 
 /* ---- signals ---- */
@@ -427,7 +431,7 @@ static int open_all(struct daemon *d, struct buf *errors)
 		return EX_NOPERM;
 	if (smtpd_open(&d->smtpd, &setup, errors) != 0)
 		return EX_UNAVAILABLE;
-	print_errors(errors);
+	print_text(errors);
 	code = give_up_root(user);
 	return code != EX_OK ? code : watch_signals(d) == 0 ? EX_OK : EX_OSERR;
 }
@@ -443,7 +447,7 @@ int main(int argc, char **argv)
 	signal(SIGPIPE, SIG_IGN);
 	umask(077);
 	if (load(&d.options, &d.conf, &errors) != 0) {
-		print_errors(&errors);
+		print_text(&errors);
 		buf_fini(&errors);
 		return EX_CONFIG;
 	}
@@ -459,7 +463,7 @@ int main(int argc, char **argv)
 	bool opened = code == EX_OK;
 	if (opened)
 		code = serve(&d);
-	print_errors(&errors);
+	print_text(&errors);
 	smtpd_free(d.smtpd);
 	if (d.queue != NULL)
 		queue_close(d.queue);
