@@ -143,25 +143,46 @@ static uint32_t size_for(const struct journal *j, uint64_t need)
 	return least > j->setup.segment_size ? (uint32_t)least : j->setup.segment_size;
 }
 
+/* With `make` held. */
+static void note_made(struct journal *j, uint32_t number)
+{
+	pthread_mutex_lock(&j->lock);
+	if (number > j->highest)
+		j->highest = number;
+	pthread_mutex_unlock(&j->lock);
+}
+
+/* Makes segment `number` unless it is ready (a worker may have been at it). */
+static int make_segment(struct journal *j, uint32_t number, bool again, uint32_t size)
+{
+	int err = 0;
+	pthread_mutex_lock(&j->make);
+	pthread_mutex_lock(&j->lock);
+	bool ready = number <= j->highest && !again;
+	pthread_mutex_unlock(&j->lock);
+	if (!ready)
+		err = segment_make(j->setup.files, j->setup.journal, number, size);
+	if (err == 0)
+		note_made(j, number); /* or a worker that waits for `make` makes it again, under our feet */
+	pthread_mutex_unlock(&j->make);
+	return err;
+}
+
 /* Opens segment `number`, making it first if it is not ready or `again`. */
 static int begin_segment(struct journal *j, uint32_t number, bool again, uint32_t size)
 {
 	struct segment s;
-	int err = 0;
 	pthread_mutex_lock(&j->lock);
 	bool ready = number <= j->highest && !again;
 	pthread_mutex_unlock(&j->lock);
-	if (!ready) {
-		pthread_mutex_lock(&j->make);
-		pthread_mutex_lock(&j->lock);
-		ready = number <= j->highest && !again; /* a worker may have been at it */
-		pthread_mutex_unlock(&j->lock);
-		if (!ready)
-			err = segment_make(j->setup.files, j->setup.journal, number, size);
-		pthread_mutex_unlock(&j->make);
-	}
+	int err = ready ? 0 : make_segment(j, number, again, size);
 	if (err == 0)
 		err = segment_open(&s, j->setup.files, j->setup.journal, number, true);
+	if (err == -EBADMSG || err == -ENOENT) { /* it was ready and went bad: nothing stands in it yet */
+		err = make_segment(j, number, true, size);
+		if (err == 0)
+			err = segment_open(&s, j->setup.files, j->setup.journal, number, true);
+	}
 	if (err)
 		return err;
 	segment_close(&j->current);
@@ -171,8 +192,6 @@ static int begin_segment(struct journal *j, uint32_t number, bool again, uint32_
 	pthread_mutex_lock(&j->lock);
 	j->writing = number;
 	j->end = j->offset;
-	if (number > j->highest)
-		j->highest = number;
 	set_bytes(j, number, 0);
 	COUNT_SET(journal_segments, j->writing - j->oldest + 1);
 	pthread_mutex_unlock(&j->lock);
@@ -533,11 +552,8 @@ int journal_prepare(struct journal *j)
 			err = use_again(j, from, number, ready < READY_MOST);
 		} else if (more) {
 			err = segment_make(j->setup.files, j->setup.journal, number, j->setup.segment_size);
-			if (err == 0) {
-				pthread_mutex_lock(&j->lock);
-				j->highest = number;
-				pthread_mutex_unlock(&j->lock);
-			}
+			if (err == 0)
+				note_made(j, number);
 		}
 	}
 	pthread_mutex_unlock(&j->make);

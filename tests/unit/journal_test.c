@@ -266,6 +266,94 @@ static void batches_stay_in_one_segment(void **state)
 	spool_fini(&s);
 }
 
+/* A worker that waited while the commit thread made a segment for want of a ready one must not make the same again:
+ * what is written to the first would be in no directory. */
+static struct {
+	int (*open)(void *arg, int dir, const char *name, int flags, mode_t mode);
+	struct journal *journal;
+	unsigned times;
+} meeting;
+
+static int open_and_prepare(void *arg, int dir, const char *name, int flags, mode_t mode)
+{
+	int fd = meeting.open(arg, dir, name, flags, mode);
+	struct journal *j = meeting.journal;
+	meeting.journal = NULL;
+	if (j && strstr(name, ".seg") && (flags & O_ACCMODE) == O_RDWR) {
+		meeting.times++;
+		assert_int_equal(journal_prepare(j), 0);
+	} else {
+		meeting.journal = j;
+	}
+	return fd;
+}
+
+static void made_by_two_at_once(void **state)
+{
+	(void)state;
+	struct spool s;
+	struct commit *m[6];
+	char *text = text_of(3000, 'x');
+	spool_init(&s, SMALL);
+	assert_int_equal(spool_open(&s), 0);
+	meeting.open = s.faults.files.open;
+	meeting.journal = s.journal;
+	meeting.times = 0;
+	s.faults.files.open = open_and_prepare;
+	for (unsigned i = 0; i < 6; i++) {
+		m[i] = commit_message(i + 1, "a@example.org", text);
+		assert_int_equal(spool_write(&s, m[i], NULL, NULL, NULL), 0);
+	}
+	assert_int_equal(m[5]->place.segment, 2);
+	assert_int_equal(meeting.times, 1);
+	spool_kill(&s);
+	assert_int_equal(spool_open(&s), 0);
+	assert_int_equal(s.model.count, 6);
+	for (unsigned i = 0; i < 6; i++) {
+		assert_content(&s, i + 1, text);
+		commit_drop(m[i]);
+	}
+	free(text);
+	spool_fini(&s);
+}
+
+/* A segment made ahead that cannot be believed any more, or that somebody removed, is made anew. */
+static void ready_segment_goes_bad(void **state)
+{
+	(void)state;
+	for (int gone = 0; gone < 2; gone++) {
+		struct spool s;
+		struct commit *m[6];
+		char path[256], *text = text_of(3000, 'x');
+		static const uint8_t junk[SMALL] = {1, 2, 3};
+		spool_init(&s, SMALL);
+		assert_int_equal(spool_open(&s), 0);
+		assert_int_equal(journal_prepare(s.journal), 0);
+		spool_path(&s, "journal/0000000002.seg", path, sizeof(path));
+		assert_int_equal(access(path, F_OK), 0);
+		FILE *f = gone ? NULL : fopen(path, "w");
+		if (f) {
+			assert_int_equal(fwrite(junk, 1, sizeof(junk), f), sizeof(junk));
+			fclose(f);
+		} else {
+			assert_int_equal(unlink(path), 0);
+		}
+		for (unsigned i = 0; i < 6; i++) {
+			m[i] = commit_message(i + 1, "a@example.org", text);
+			assert_int_equal(spool_write(&s, m[i], NULL, NULL, NULL), 0);
+		}
+		assert_int_equal(m[5]->place.segment, 2);
+		spool_kill(&s);
+		assert_int_equal(spool_open(&s), 0);
+		for (unsigned i = 0; i < 6; i++) {
+			assert_content(&s, i + 1, text);
+			commit_drop(m[i]);
+		}
+		free(text);
+		spool_fini(&s);
+	}
+}
+
 /* Rows 4 to 8: a freed segment is used again when a COMMIT says so, and its earlier life is never believed. */
 static void recycled_segments(void **state)
 {
@@ -613,6 +701,8 @@ int main(void)
 		cmocka_unit_test(long_failure),
 		cmocka_unit_test(torn_void),
 		cmocka_unit_test(batches_stay_in_one_segment),
+		cmocka_unit_test(made_by_two_at_once),
+		cmocka_unit_test(ready_segment_goes_bad),
 		cmocka_unit_test(recycled_segments),
 		cmocka_unit_test(freed_and_not_renamed),
 		cmocka_unit_test(missing_segments),
