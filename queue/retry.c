@@ -11,5 +11,7 @@ uint64_t retry_delay(const struct conf *c, unsigned failures, bool greylisting, 
 	if (delay > c->retry.max)
 		delay = c->retry.max;
 	uint64_t tenth = delay / 10;
+	if (delay + tenth > c->retry.max)
+		delay = c->retry.max - tenth; /* the ceiling is one, and the jitter stays as wide */
 	return delay - tenth + (tenth ? chance % (2 * tenth + 1) : 0);
 }
