@@ -269,7 +269,7 @@ static void note(struct queue *q, struct message *m, enum record_type type, cons
 
 void index_hold(struct queue *q, struct message *m, unsigned flag, const char *reason, bool replayed)
 {
-	if (m->flags & flag)
+	if ((m->flags & flag) || m->removing)
 		return;
 	m->flags = (uint16_t)(m->flags | flag);
 	if (flag == ENVELOPE_HELD)
@@ -291,6 +291,8 @@ void index_hold(struct queue *q, struct message *m, unsigned flag, const char *r
 
 void index_release(struct queue *q, struct message *m, bool replayed)
 {
+	if (m->removing)
+		return;
 	if (m->flags & ENVELOPE_HELD)
 		COUNT_SET(messages_held, --q->held);
 	if (m->flags & ENVELOPE_DAMAGED)

@@ -29,7 +29,8 @@ void index_set_reason(struct queue *q, struct delivery *d, const char *reason);
 /* Holds: waiting deliveries are HELD at once, those in an attempt when it ends. `flag`: ENVELOPE_HELD or
  * ENVELOPE_DAMAGED. Writes the record unless `replayed`. */
 void index_hold(struct queue *q, struct message *m, unsigned flag, const char *reason, bool replayed);
-/* Ends the hold; the deliveries are IDLE, the caller schedules them. */
+/* Ends the hold; the deliveries are IDLE, the caller schedules them. Neither does anything to a message that is to be
+ * removed. */
 void index_release(struct queue *q, struct message *m, bool replayed);
 /* Writes the REMOVE record as soon as nothing of the message is in transfer; the message goes with it. */
 void index_remove(struct queue *q, struct message *m, const char *reason);

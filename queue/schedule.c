@@ -9,7 +9,7 @@ enum { LOOK_UP_MS = 30000 };
 
 static void schedule_delivery(struct queue *q, struct delivery *d)
 {
-	if (d->message->flags & (ENVELOPE_HELD | ENVELOPE_DAMAGED)) {
+	if (index_withdrawn(d->message)) {
 		d->state = DELIVERY_HELD;
 		return;
 	}
