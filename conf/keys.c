@@ -96,7 +96,7 @@ const struct conf_key conf_keys[] = {
 	TIME("retry", "max", 1 * SECOND, 7 * DAY, retry.max, "1h", RELOAD, "longest wait between attempts"),
 	TIME("retry", "give_up", 1 * SECOND, 30 * DAY, retry.give_up, "5d", RELOAD,
 		"mail that could not be delivered for so long is returned"),
-	TIME("retry", "warn", 0, 30 * DAY, retry.warn, "4h", RELOAD, "the sender is told of a delay after; 0: never"),
+	TIME("retry", "warn", 0, 30 * DAY, retry.warn, "4h", RELOAD, "age at which the sender is told of a delay: no notice is sent by this version yet"),
 	TIME("retry", "greylist", 1 * SECOND, 1 * HOUR, retry.greylist, "1m", RELOAD,
 		"wait after a refusal that looks like greylisting; never longer than `first`"),
 
