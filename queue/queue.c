@@ -41,9 +41,8 @@ struct queue_thread {
 	bool opened; /* handles are on the loop */
 	bool running;
 
-	struct letter reload, drain, finish, close;
-	bool drain_posted;
-	struct conf *fresh;
+	struct letter drain, hurry, finish, close;
+	bool drain_posted, hurry_posted;
 	_Atomic uint64_t drain_ms;
 	bool no_more; /* queue_finish() */
 	bool last_checkpoint;
@@ -97,17 +96,73 @@ static void take_configuration(struct queue *q, struct conf *conf)
 	q->conf = conf;
 }
 
-static void on_reload(struct letter *letter)
+static void add_self_address(struct queue_thread *t, const struct ip *ip)
 {
-	struct queue_thread *t = LETTER_OF(letter, struct queue_thread, reload);
-	take_configuration(&t->q, t->fresh);
-	t->fresh = NULL;
+	if (t->q.self.address_count < SELF_MAX)
+		t->self_addresses[t->q.self.address_count++] = (struct endpoint){.ip = *ip, .port = 25};
 }
 
-void queue_reload(struct queue_thread *t, struct conf *conf)
+/* The names and the addresses at port 25 under which this relay takes mail: an MX that leads there leads back here. The
+ * names are the configuration's: once more with each new one. */
+static void find_self(struct queue_thread *t)
 {
-	t->fresh = conf_ref(conf);
-	mailbox_post(&t->loop.mailbox, &t->reload, on_reload);
+	struct queue *q = &t->q;
+	const struct conf *c = q->conf;
+	q->self.name_count = q->self.address_count = 0;
+	const char *names[] = {c->hostname, c->source.helo, c->source.helo_ipv4, c->source.helo_ipv6};
+	for (unsigned i = 0; i < 4; i++)
+		if (names[i] != NULL)
+			t->self_names[q->self.name_count++] = names[i];
+	q->self.names = t->self_names;
+	q->self.addresses = t->self_addresses;
+
+	bool any[2] = {false, false};
+	static const uint8_t zero[16];
+	for (size_t i = 0; i < c->listen_count; i++) {
+		const struct endpoint *at = &c->listen[i].at;
+		if (at->port != 25)
+			continue;
+		if (memcmp(at->ip.bytes, zero, sizeof zero) == 0)
+			any[at->ip.family == FAMILY_IPV6] = true;
+		else
+			add_self_address(t, &at->ip);
+	}
+	struct ifaddrs *all = NULL;
+	if ((!any[0] && !any[1]) || getifaddrs(&all) != 0)
+		return;
+	for (const struct ifaddrs *i = all; i != NULL; i = i->ifa_next) {
+		struct endpoint e;
+		if (i->ifa_addr != NULL && endpoint_from_sockaddr(&e, i->ifa_addr) == 0 &&
+			any[e.ip.family == FAMILY_IPV6])
+			add_self_address(t, &e.ip);
+	}
+	freeifaddrs(all);
+}
+
+struct reload {
+	struct letter letter;
+	struct queue_thread *thread;
+	struct conf *conf;
+};
+
+static void on_reload(struct letter *letter)
+{
+	struct reload *r = LETTER_OF(letter, struct reload, letter);
+	take_configuration(&r->thread->q, r->conf);
+	find_self(r->thread);
+	free(r);
+}
+
+int queue_reload(struct queue_thread *t, struct conf *conf)
+{
+	/* a letter for each: the one before may still be on its way */
+	struct reload *r = calloc(1, sizeof *r);
+	if (r == NULL)
+		return -ENOMEM;
+	r->thread = t;
+	r->conf = conf_ref(conf);
+	mailbox_post(&t->loop.mailbox, &r->letter, on_reload);
+	return 0;
 }
 
 /* ---- time ---- */
@@ -188,47 +243,6 @@ static void on_prepare(uv_prepare_t *prepare)
 }
 
 /* ---- opening ---- */
-
-static void add_self_address(struct queue_thread *t, const struct ip *ip)
-{
-	if (t->q.self.address_count < SELF_MAX)
-		t->self_addresses[t->q.self.address_count++] = (struct endpoint){.ip = *ip, .port = 25};
-}
-
-/* The addresses on which this relay takes mail at port 25: an MX that leads there leads back here. */
-static void find_self(struct queue_thread *t)
-{
-	struct queue *q = &t->q;
-	const struct conf *c = q->conf;
-	const char *names[] = {c->hostname, c->source.helo, c->source.helo_ipv4, c->source.helo_ipv6};
-	for (unsigned i = 0; i < 4; i++)
-		if (names[i] != NULL)
-			t->self_names[q->self.name_count++] = names[i];
-	q->self.names = t->self_names;
-	q->self.addresses = t->self_addresses;
-
-	bool any[2] = {false, false};
-	static const uint8_t zero[16];
-	for (size_t i = 0; i < c->listen_count; i++) {
-		const struct endpoint *at = &c->listen[i].at;
-		if (at->port != 25)
-			continue;
-		if (memcmp(at->ip.bytes, zero, sizeof zero) == 0)
-			any[at->ip.family == FAMILY_IPV6] = true;
-		else
-			add_self_address(t, &at->ip);
-	}
-	struct ifaddrs *all = NULL;
-	if ((!any[0] && !any[1]) || getifaddrs(&all) != 0)
-		return;
-	for (const struct ifaddrs *i = all; i != NULL; i = i->ifa_next) {
-		struct endpoint e;
-		if (i->ifa_addr != NULL && endpoint_from_sockaddr(&e, i->ifa_addr) == 0 &&
-			any[e.ip.family == FAMILY_IPV6])
-			add_self_address(t, &e.ip);
-	}
-	freeifaddrs(all);
-}
 
 static void check_clock(struct queue *q)
 {
@@ -384,15 +398,16 @@ static void on_drain(struct letter *letter)
 
 static void on_hurry(struct letter *letter)
 {
-	order_drain(LETTER_OF(letter, struct queue_thread, reload));
+	order_drain(LETTER_OF(letter, struct queue_thread, hurry));
 }
 
 void queue_drain(struct queue_thread *t, uint64_t drain_ms, void (*done)(void *arg), void *arg)
 {
 	atomic_store(&t->drain_ms, drain_ms);
 	if (t->drain_posted) {
-		/* no reload comes any more: its letter is free */
-		mailbox_post(&t->loop.mailbox, &t->reload, on_hurry);
+		if (!t->hurry_posted)
+			mailbox_post(&t->loop.mailbox, &t->hurry, on_hurry);
+		t->hurry_posted = true;
 		return;
 	}
 	t->drain_posted = true;

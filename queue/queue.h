@@ -21,8 +21,8 @@ const _Atomic uint64_t *queue_id_ceiling_ms(const struct queue_thread *t);
 uint64_t queue_message_count(const struct queue_thread *t); /* found by queue_open() */
 /* Starts the thread and begins to deliver. */
 int queue_start(struct queue_thread *t);
-/* Another thread: takes up a configuration. */
-void queue_reload(struct queue_thread *t, struct conf *conf);
+/* Another thread: takes up a configuration. 0 or -ENOMEM. */
+int queue_reload(struct queue_thread *t, struct conf *conf);
 /* Another thread: nothing new is begun; what is under way has `drain_ms`. After queue_finish() was called too (no
  * session is left that could post), outcomes are on disk and the checkpoint is written: `done` on the queue thread.
  * Again with 0: skips the wait. */

@@ -339,7 +339,8 @@ static void on_hup(uv_signal_t *signal, int number)
 		log_set(fresh->log.format, fresh->log.level);
 		if (smtpd_reload(d->smtpd, fresh, &errors) != 0)
 			LOG_ERR("listen-failed", LF_STR("errors", errors.data ? (char *)errors.data : ""));
-		queue_reload(d->queue, fresh);
+		if (queue_reload(d->queue, fresh) != 0)
+			LOG_ERR("no-memory", LF_STR("what", "the queue stays with the old configuration"));
 		conf_unref(d->conf);
 		d->conf = fresh;
 		LOG_INFO("reloaded", LF_STR("file", fresh->file));
