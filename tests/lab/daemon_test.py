@@ -125,6 +125,21 @@ def test_reload_applies_clients_and_keeps_what_is_bad_out(lab):
     relay.wait_log("spool", "restart", seconds=10, since=since)
 
 
+def test_many_reloads_at_once(lab):
+    """HUP after HUP while mail flows; then TERM after TERM."""
+    site = lab.site()
+    relay = lab.relay("limits { connection_messages = 1 }\n")
+    for n in range(40):
+        relay.signal(signal.SIGHUP)
+        if n % 4 == 0:
+            lab.send(site.rcpt(f"m{n}"))
+    for n in range(0, 40, 4):
+        site.server6.wait_message(site.rcpt(f"m{n}"))
+    for _ in range(4):
+        relay.signal(signal.SIGTERM)
+    relay.stop()
+
+
 def test_term_during_data_lets_it_end(lab):
     site = lab.site(Script(rcpt="450 4.2.1 later"))
     relay = lab.relay("retry { first = 1h   greylist = 1h }\n")

@@ -66,12 +66,14 @@ class Nsd:
         os.utime(f"{self.folder}/root.zone", (later, later))
         with open(f"{self.folder}/nsd.pid") as f:
             os.kill(int(f.read()), signal.SIGHUP)
-        wait_until(lambda: self._served() == self.serial, 10, "nsd's new zone")
+        # for a moment the old process and the new one answer side by side: one answer of the new one is not enough
+        wait_until(lambda: all(self._served(n) == self.serial for n in range(12)), 10, "nsd's new zone", 0.005)
 
-    def _served(self):
-        """The serial that is served now; None: no answer."""
+    def _served(self, number=0):
+        """The serial that is served now, asked over one of the addresses; None: no answer."""
         query = struct.pack(">HHHHHH", 7, 0, 1, 0, 0, 0) + b"\0" + struct.pack(">HH", 6, 1)
-        address = (self.host.v4 + self.host.v6)[0]
+        addresses = self.host.v4 + self.host.v6
+        address = addresses[number % len(addresses)]
         with self.host.socket(socket.AF_INET6 if ":" in address else socket.AF_INET, socket.SOCK_DGRAM) as s:
             s.settimeout(0.3)
             try:
