@@ -116,15 +116,27 @@ static void on_moved(struct entry *e, int status)
 	end_move(v, status == 0);
 }
 
+/* A MOVED record stands for all records before it, so it must say what they say: with one under way, what the message
+ * becomes by it is not known yet; with one written since the history was read, an attempt would be missing. */
+static bool changed(const struct move *v)
+{
+	const struct message *m = v->message;
+	return m->entries != NULL || m->newest.segment != v->history.newest.segment ||
+	       m->newest.offset != v->history.newest.offset;
+}
+
 static void write_move(struct move *v)
 {
 	struct queue *q = v->reclaim->queue;
 	struct message *m = v->message;
 	struct envelope e;
-	struct entry *entry = m->open > 0 && !m->removing ? entry_new(q, m, RECORD_MOVED, on_moved) : NULL;
+	if (m->open == 0 || m->removing || changed(v)) {
+		end_move(v, true); /* it ended: nothing of it has to move; or the next tick begins anew */
+		return;
+	}
+	struct entry *entry = entry_new(q, m, RECORD_MOVED, on_moved);
 	if (entry == NULL) {
-		/* it ended meanwhile: then nothing of it has to move */
-		end_move(v, m->open == 0 || m->removing);
+		end_move(v, false);
 		return;
 	}
 	entry->content = body_ref(v->content.body);
@@ -248,7 +260,8 @@ static bool checkpoint_slice(struct reclaim *r)
 		const struct message *m = idmap_next(&q->messages, r->at, &id);
 		if (m == NULL || !r->whole) {
 			r->checkpoint = CHECKPOINT_ENDING;
-			store_checkpoint_end(q->store, r->whole, on_checkpoint, r);
+			/* one without a message that the journal has would have the next start lose it */
+			store_checkpoint_end(q->store, r->whole && !q->incomplete, on_checkpoint, r);
 			return false;
 		}
 		int err = current_envelope(r, m, &e);
@@ -267,9 +280,10 @@ static bool checkpoint_slice(struct reclaim *r)
 
 void reclaim_checkpoint(struct reclaim *r, void (*done)(void *arg, int err), void *arg)
 {
+	const struct queue *q = r->queue;
 	r->done = done;
 	r->arg = arg;
-	int err = r->checkpoint == CHECKPOINT_NONE ? begin_checkpoint(r) : 0;
+	int err = q->incomplete ? -ENOMEM : r->checkpoint == CHECKPOINT_NONE ? begin_checkpoint(r) : 0;
 	if (err != 0)
 		on_checkpoint(r, err);
 }
@@ -294,7 +308,7 @@ void reclaim_tick(struct reclaim *r)
 		r->cursor = 0;
 		r->looked = r->failed = false;
 	}
-	if (r->checkpoint == CHECKPOINT_NONE && !q->draining && store_checkpoint_wanted(q->store))
+	if (r->checkpoint == CHECKPOINT_NONE && !q->draining && !q->incomplete && store_checkpoint_wanted(q->store))
 		begin_checkpoint(r);
 }
 

@@ -124,6 +124,39 @@ static void test_messages_end_meanwhile(void **state)
 	}
 }
 
+/* An outcome is on its way to the disk when its message is to be moved: MOVED behind it would bring back at the next
+ * start the recipient that has its mail. */
+static void test_outcome_meanwhile(void **state)
+{
+	(void)state;
+	for (unsigned written = 0; written < 2; written++) {
+		begin(1, 0);
+		zone("mx.d.example", "AAAA", "NODATA");
+		mail(5, NULL, "b@d.example c@d.example");
+		uint32_t segment = find(5)->content.segment;
+		fx.end.segment = segment + 1;
+		fx.wanted = segment;
+		struct connection *c = connect_site("mx.d.example", "192.0.2.1");
+		reclaim_tick(reclaim);
+		reclaim_slice(reclaim);
+		histories_done();
+		answer(c, "250 ok|450 4.2.0 later");
+		if (written)
+			commit_all(); /* the attempt is not in the history that was read */
+		bodies_done(0);
+		commit_all();
+		assert_string_equal(fx.journal, "OUTCOME 5 0=delivered 1=deferred\n");
+		work();
+		fx.wanted = segment; /* the next tick begins anew */
+		reclaim_tick(reclaim);
+		work();
+		assert_string_equal(fx.journal, "OUTCOME 5 0=delivered 1=deferred\nMOVED 5\n");
+		assert_int_equal(index_live_in(&fx.q, segment), 0);
+		assert_int_equal(fx.pins, 0);
+		end();
+	}
+}
+
 /* A content that cannot be read keeps its segment; a damaged one is held as that. */
 static void test_unreadable(void **state)
 {
@@ -199,6 +232,38 @@ static void test_no_checkpoint_while_draining(void **state)
 
 static int ended;
 
+static void on_none(void *arg, int err)
+{
+	assert_ptr_equal(arg, &ended);
+	assert_int_not_equal(err, 0);
+	ended++;
+}
+
+/* The journal has a message that the index does not know for want of memory: a checkpoint would have the next start
+ * lose it. */
+static void test_no_checkpoint_without_all(void **state)
+{
+	(void)state;
+	begin(1, 3);
+	ended = 0;
+	fx.checkpoint_wanted = true;
+	fx.q.incomplete = true;
+	reclaim_tick(reclaim);
+	assert_true(reclaim_idle(reclaim));
+	reclaim_checkpoint(reclaim, on_none, &ended);
+	assert_int_equal(ended, 1);
+	/* it turns out while one is being written */
+	fx.q.incomplete = false;
+	reclaim_tick(reclaim);
+	checkpoint_begun();
+	fx.q.incomplete = true;
+	while (reclaim_slice(reclaim))
+		;
+	assert_true(reclaim_idle(reclaim));
+	assert_int_equal(fx.checkpoints, 0);
+	end();
+}
+
 static void on_last(void *arg, int err)
 {
 	assert_ptr_equal(arg, &ended);
@@ -228,7 +293,9 @@ int main(void)
 		cmocka_unit_test(test_free_when_nothing_lives),
 		cmocka_unit_test(test_move),
 		cmocka_unit_test(test_messages_end_meanwhile),
+		cmocka_unit_test(test_outcome_meanwhile),
 		cmocka_unit_test(test_unreadable),
+		cmocka_unit_test(test_no_checkpoint_without_all),
 		cmocka_unit_test(test_checkpoint),
 		cmocka_unit_test(test_no_checkpoint_while_draining),
 		cmocka_unit_test(test_last_checkpoint),
