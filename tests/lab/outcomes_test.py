@@ -145,7 +145,7 @@ def test_reset_inside_data_goes_over_the_other_family(lab):
 
 def test_stalled_inside_data_goes_over_the_other_family(lab):
     """The server reads no more: nothing is acknowledged for `stall`. The message is larger than all buffers on its way."""
-    lost_before_the_dot(lab, 30 << 20, body=(100000, Wait(60, CLOSE)))
+    lost_before_the_dot(lab, 30 << 20, body=(100000, Wait(60, CLOSE)), window=100000)
 
 
 def test_eight_bit_mail_to_a_seven_bit_server_bounces(lab):

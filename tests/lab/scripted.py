@@ -8,7 +8,8 @@ A script names an answer for each stage: greeting, ehlo, helo, mail, rcpt, data,
     Wait(2, "220 hi")    the same, later
     [one, two, three]    one after another, counted over all connections; the last one stays
     function(session, argument)    returns one of these
-Replies that begin with 421 close the connection. `body = (bytes, answer)` acts inside DATA.
+Replies that begin with 421 close the connection. `body = (bytes, answer)` acts inside DATA; `window` bounds what the kernel takes
+for a server that does not read (bytes).
 
 All servers run on one thread of their own. Times are time.monotonic().
 """
@@ -41,7 +42,8 @@ class Script:
     """What a server answers. Everything that is not named is answered as a healthy server does."""
     STAGES = ("greeting", "ehlo", "helo", "mail", "rcpt", "data", "dot", "rset", "quit")
 
-    def __init__(self, keywords=("PIPELINING", "SIZE 104857600", "8BITMIME", "ENHANCEDSTATUSCODES"), body=None, **answers):
+    def __init__(self, keywords=("PIPELINING", "SIZE 104857600", "8BITMIME", "ENHANCEDSTATUSCODES"), body=None, window=None,
+                 **answers):
         name = "mx.example"
         self.answers = {
             "greeting": f"220 {name} ESMTP scripted", "helo": f"250 {name}",
@@ -53,7 +55,7 @@ class Script:
         if unknown:
             raise ValueError(f"no such stage: {unknown}")
         self.answers.update(answers)
-        self.body = body
+        self.body, self.window = body, window
         self.used = {}
 
     def answer(self, stage, session, argument):
@@ -158,6 +160,8 @@ class Scripted:
                 s.bind((address, port))
                 s.listen(512)
                 self.port = s.getsockname()[1]
+            if self.script.window:
+                s.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, self.script.window)
             future = asyncio.run_coroutine_threadsafe(asyncio.start_server(self._serve, sock=s, limit=1 << 20), loop)
             self.servers.append(future.result(10))
 
