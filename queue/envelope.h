@@ -18,6 +18,9 @@ enum {
 	ENVELOPE_BOUNCE = 4,	/* made here; RFC 3464 */
 	ENVELOPE_HELD = 8,
 	ENVELOPE_DAMAGED = 16,
+	/* Damaged, and what stands in the spool is what could still be read of it: never delivered, not even when
+	   released. */
+	ENVELOPE_REMAINS = 32,
 };
 
 enum { ADDRESS_MAX = 320, ENVELOPE_RCPTS_MAX = 10000, ENVELOPE_ENCODED_MAX = 8 << 20 };

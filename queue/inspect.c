@@ -203,6 +203,8 @@ int queue_act(struct queue *q, enum queue_action action, uint64_t id, const char
 		return -ENOENT;
 	if ((action == QUEUE_HOLD && (m->flags & ENVELOPE_HELD)) || (action == QUEUE_RELEASE && !(m->flags & stopped)))
 		return -EALREADY;
+	if (action == QUEUE_RELEASE && (m->flags & ENVELOPE_REMAINS))
+		return -EBADMSG;
 	if (reason == NULL || *reason == '\0')
 		reason = action == QUEUE_HOLD ? "held by hand" : action == QUEUE_REMOVE ? "removed by hand" : NULL;
 	LOG_INFO(events[action], LF_ID("id", id), LF_ADDRESS("from", m->sender), LF_NUM("recipients", m->open),

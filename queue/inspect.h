@@ -96,8 +96,8 @@ void queue_content_close(struct queue_content *c); /* must be called, also after
 
 enum queue_action { QUEUE_RETRY, QUEUE_HOLD, QUEUE_RELEASE, QUEUE_REMOVE };
 /* One message. 0 (durable soon; a REMOVE or HOLD of a message in transfer takes effect when the transfer ends);
- * -ENOENT; -EALREADY (held already, not held). RETRY makes all its recipients due now and ends the rest of their sites
- * (one probe). */
+ * -ENOENT; -EALREADY (held already, not held); -EBADMSG (released, but what the spool has are remains). RETRY makes all
+ * its recipients due now and ends the rest of their sites (one probe). */
 int queue_act(struct queue *q, enum queue_action action, uint64_t id, const char *reason, const char *who);
 
 /* ---- summaries: kept counts, no scan ---- */

@@ -9,7 +9,7 @@
 #include "queue/entry.h"
 #include "queue/index.h"
 
-enum { SLICE = 500, MOVES_AT_ONCE = 16, AGAIN_MS = 600000 };
+enum { SLICE = 500, MOVES_AT_ONCE = 16, AGAIN_MS = 600000, TRIES = 2 };
 
 enum checkpoint_state {
 	CHECKPOINT_NONE,
@@ -28,6 +28,8 @@ struct reclaim {
 	unsigned moving; /* copies under way */
 	bool failed;	 /* one could not be copied: the segment stays for now */
 	uint64_t again;	 /* steady: not tried again before */
+	uint32_t last;	 /* the segment that was tried last, and how often that failed before */
+	unsigned tries;
 	/* checkpoint */
 	enum checkpoint_state checkpoint;
 	uint64_t at;
@@ -150,27 +152,59 @@ static void write_move(struct move *v)
 	entry_post(entry);
 }
 
-static void on_content(struct content_body *c)
+static void read_content(struct move *v, bool remains);
+
+/* The content cannot be read as it was written. What the memory still has is better; else what is left of it moves on
+ * with the message, which is damaged for good: the segments behind it must not be kept for ever. A disk that cannot be
+ * read may yet be read the next time. */
+static void on_bad_content(struct move *v)
 {
-	struct move *v = c->arg;
-	if (c->status == 0) {
+	struct reclaim *r = v->reclaim;
+	struct message *m = v->message;
+	int err = v->content.status;
+	if (m->body != NULL && m->body->file == 0) {
+		v->content.body = body_ref(m->body);
 		write_move(v);
 		return;
 	}
-	LOG_ERR("unreadable", LF_ID("id", v->message->id), LF_STR("error", strerror(-c->status)),
-		LF_STR("what", "its segment of the journal is kept"));
-	if (c->status == -EBADMSG)
-		index_hold(
-			v->reclaim->queue, v->message, ENVELOPE_DAMAGED, "its content in the spool is damaged", false);
-	end_move(v, false);
+	bool lost = (err == -EBADMSG || (err == -EIO && r->tries >= TRIES)) && !v->content.remains;
+	LOG_ERR("unreadable", LF_ID("id", m->id), LF_STR("error", strerror(-err)),
+		LF_STR("what", lost ? "it is damaged for good; what is left of it is kept"
+				    : "its segment of the journal is kept"));
+	if (!lost) {
+		end_move(v, false);
+		return;
+	}
+	index_hold(r->queue, m, ENVELOPE_DAMAGED, "its content in the spool is damaged", true);
+	m->flags |= ENVELOPE_REMAINS; /* both are written with the MOVED record */
+	read_content(v, true);
+}
+
+static void on_content(struct content_body *c)
+{
+	struct move *v = c->arg;
+	if (c->status == 0)
+		write_move(v);
+	else
+		on_bad_content(v);
+}
+
+static void read_content(struct move *v, bool remains)
+{
+	struct queue *q = v->reclaim->queue;
+	v->content = (struct content_body){.home = q->mailbox,
+		.done = on_content,
+		.arg = v,
+		.content = v->pinned,
+		.remains = remains,
+		.file = v->message->in_file ? v->message->id : 0,
+		.file_size = v->message->size};
+	store_read_body(q->store, &v->content);
 }
 
 static void on_history(struct store_history *h)
 {
-	struct move *v = h->arg;
-	struct queue *q = v->reclaim->queue;
-	v->content = (struct content_body){.home = q->mailbox, .done = on_content, .arg = v, .content = v->pinned};
-	store_read_body(q->store, &v->content);
+	read_content(h->arg, false);
 }
 
 static bool begin_move(struct reclaim *r, struct message *m)
@@ -211,8 +245,10 @@ static bool move_slice(struct reclaim *r)
 		return true;
 	if (r->moving > 0)
 		return false;
-	if (r->failed)
+	if (r->failed) {
 		r->again = core_now(q) + AGAIN_MS;
+		r->tries++;
+	}
 	r->segment = 0; /* reclaim_tick() frees it as soon as nothing lives in it */
 	return false;
 }
@@ -305,6 +341,9 @@ void reclaim_tick(struct reclaim *r)
 	if (r->segment == 0 && !q->draining && !q->incomplete && core_now(q) >= r->again &&
 		(oldest = store_reclaim_wanted(q->store, q->live_bytes)) != 0) {
 		r->segment = oldest;
+		if (r->last != oldest)
+			r->tries = 0;
+		r->last = oldest;
 		r->cursor = 0;
 		r->looked = r->failed = false;
 	}

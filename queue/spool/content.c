@@ -9,13 +9,14 @@
 #include <fcntl.h>
 #include <stdbool.h>
 #include <stdlib.h>
+#include <string.h>
 #include <xxhash.h>
 
 #include "conf/counter.h"
 #include "queue/spool/record.h"
 #include "queue/spool/segment.h"
 
-enum { PIECES = 2 };
+enum { PIECES = 2, REMAINS_PAGE = 4096 };
 
 struct piece {
 	struct job job;
@@ -310,24 +311,58 @@ static int read_inline(const struct segment *s, uint32_t offset, const struct re
 	return err;
 }
 
+static int read_body(
+	const struct content_body *c, const struct segment *s, const struct record *head, struct body *body)
+{
+	struct record_reference ref;
+	if (!(head->flags & RECORD_IN_FILE))
+		return read_inline(s, c->content.offset, head, body);
+	int err = read_reference(s, c->content.offset, head, &ref);
+	if (err == 0) {
+		body->file = ref.file;
+		body->size = ref.size;
+		body->checksum = ref.checksum;
+	}
+	return err;
+}
+
+/* What is left of a content that is damaged. */
+static int read_remains(
+	const struct content_body *c, const struct segment *s, const struct record *head, struct body *body)
+{
+	if (c->file != 0) {
+		body->file = c->file;
+		body->size = c->file_size;
+		return 0;
+	}
+	uint8_t *page = head != NULL ? malloc(REMAINS_PAGE) : NULL;
+	if (head != NULL && page == NULL)
+		return -ENOMEM;
+	int err = 0;
+	uint64_t at = head != NULL ? segment_body_at(c->content.offset, head) : 0;
+	for (uint32_t left = head != NULL ? head->body_len : 0; err == 0 && left > 0;) {
+		uint32_t want = left < REMAINS_PAGE ? left : REMAINS_PAGE;
+		memset(page, 0, want);
+		(void)files_read(s->files, s->fd, page, want, at);
+		err = body_append(body, page, want);
+		at += want;
+		left -= want;
+	}
+	free(page);
+	return err;
+}
+
 static void run_body(struct job *job)
 {
 	struct content_body *c = (struct content_body *)(void *)((char *)job - offsetof(struct content_body, job));
 	struct segment s = {.files = c->layout->files, .fd = -1};
 	struct record head;
-	struct record_reference ref;
 	struct body *body = body_new();
 	int err = body != NULL ? open_record(&s, c->layout, c->content, &head) : -ENOMEM;
-	if (err == 0 && (head.flags & RECORD_IN_FILE)) {
-		err = read_reference(&s, c->content.offset, &head, &ref);
-		if (err == 0) {
-			body->file = ref.file;
-			body->size = ref.size;
-			body->checksum = ref.checksum;
-		}
-	} else if (err == 0) {
-		err = read_inline(&s, c->content.offset, &head, body);
-	}
+	if (body != NULL && c->remains)
+		err = read_remains(c, &s, err == 0 ? &head : NULL, body);
+	else if (err == 0)
+		err = read_body(c, &s, &head, body);
 	segment_close(&s);
 	if (err != 0)
 		body_unref(body);

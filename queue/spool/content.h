@@ -5,6 +5,7 @@
 #ifndef QUEUE_SPOOL_CONTENT_H
 #define QUEUE_SPOOL_CONTENT_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -30,12 +31,17 @@ void content_reader_next(struct content_reader *r);
 void content_reader_close(struct content_reader *r);
 
 /* The content of a MESSAGE or MOVED record as a body, for another record: in memory, every checksum right, if it stands
- * in the journal; its reference alone, nothing read, if it stands in a body file. */
+ * in the journal; its reference alone, nothing read, if it stands in a body file. With `remains` what cannot be
+ * believed is taken too: the bytes as they are, zeros where they cannot be read, as much as the record's header still
+ * tells; a body file even without its checksum. That is kept for a person to look at, never delivered. */
 struct content_body {
 	struct mailbox *home;
 	void (*done)(struct content_body *c); /* at home */
 	void *arg;
 	struct place content; /* in; pinned by the caller until `done` */
+	bool remains;	      /* in */
+	uint64_t file;	      /* in, with `remains`: the number of its body file if it has one, else 0, and */
+	uint64_t file_size;   /* in: its size */
 	int status;	      /* 0; -EBADMSG: damaged; else negative */
 	struct body *body;    /* one reference, the caller's; NULL if status is not 0 */
 	struct job job;	      /* private, like the next */

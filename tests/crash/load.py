@@ -18,8 +18,8 @@ class Handed:
 class Load:
     """`clients` connections at a time to 127.0.0.1:port, from start() to stop(), through any number of deaths of the daemon."""
 
-    def __init__(self, port, clients, seed, domains):
-        self.port, self.clients, self.domains = port, clients, domains
+    def __init__(self, port, clients, seed, domains, marks=("",)):
+        self.port, self.clients, self.domains, self.marks = port, clients, domains, marks
         self.random = random.Random(seed)
         self.text = b"".join(self.random.randbytes(38).hex().encode() + b"\r\n" for _ in range(26000))  # 2 MiB
         self.handed = {}  # name: Handed
@@ -51,7 +51,7 @@ class Load:
         at = 78 * self.random.randrange((len(self.text) - size) // 78)
         body = self.text[at:at + size // 78 * 78] + b".\r\n"
         name = f"m{self.count}"
-        rcpts = [f"{name}.{n}@{self.random.choice(self.domains)}" for n in range(self.random.choice((1, 1, 1, 2, 3)))]
+        rcpts = [f"{name}.{n}{self.random.choice(self.marks)}@{self.random.choice(self.domains)}" for n in range(self.random.choice((1, 1, 1, 2, 3)))]
         return Handed(name, rcpts, hashlib.sha256(body).hexdigest(), len(body)), body
 
     async def _client(self):

@@ -203,15 +203,53 @@ static void on_body(struct content_body *c)
 }
 
 /* As a body: 0 and its bytes in memory, or its reference. */
-static int read_body(struct bench *b, struct place at, struct body **body)
+static int read_body_as(struct bench *b, struct content_body c, struct body **body)
 {
 	unsigned done = 0;
-	struct content_body c = {.home = &b->home.box, .done = on_body, .arg = &done, .content = at};
+	c.home = &b->home.box;
+	c.done = on_body;
+	c.arg = &done;
 	content_body_read(b->files.workers, &b->layout, &c);
 	while (done == 0)
 		post_wait(&b->home);
 	*body = c.body;
 	return c.status;
+}
+
+static int read_body(struct bench *b, struct place at, struct body **body)
+{
+	return read_body_as(b, (struct content_body){.content = at}, body);
+}
+
+/* What is left of a damaged content: the bytes as they are; nothing if not even the header tells where; a file as it
+ * is. */
+static void test_remains(void **state)
+{
+	struct bench *b = *state;
+	struct body *body;
+	struct place at = store(b, 300, 100000);
+	char name[64];
+	snprintf(name, sizeof name, "journal/%010u.seg", at.segment);
+	spooldir_damage(&b->spool, name, (long)at.offset + 64 + 4 + 99998);
+	assert_int_equal(read_body(b, at, &body), -EBADMSG);
+	assert_int_equal(read_body_as(b, (struct content_body){.content = at, .remains = true}, &body), 0);
+	assert_int_equal(body->size, 100000);
+	uint64_t seen = 0, wrong = 0;
+	for (const struct body_chunk *c = body->first; c != NULL; c = c->next)
+		for (uint32_t k = 0; k < c->len; k++)
+			wrong += c->data[k] != pattern(seen++);
+	assert_int_equal(wrong, 1);
+	body_unref(body);
+	spooldir_damage(&b->spool, name, (long)at.offset + 8);
+	assert_int_equal(read_body_as(b, (struct content_body){.content = at, .remains = true}, &body), 0);
+	assert_int_equal(body->size, 0);
+	assert_int_equal(body->file, 0);
+	body_unref(body);
+	struct content_body file = {.content = at, .remains = true, .file = 77, .file_size = 5};
+	assert_int_equal(read_body_as(b, file, &body), 0);
+	assert_int_equal(body->size, 5);
+	assert_int_equal(body->file, 77);
+	body_unref(body);
 }
 
 static void test_as_a_body(void **state)
@@ -328,6 +366,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		T(test_comes_back_bit_exact),
 		T(test_as_a_body),
+		T(test_remains),
 		T(test_damaged_inline_content_gives_nothing),
 		T(test_damaged_body_file_never_ends_well),
 		T(test_places_that_hold_no_content),

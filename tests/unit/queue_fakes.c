@@ -576,14 +576,20 @@ void store_read_body(struct store *s, struct content_body *c)
 	fx.bodies[fx.body_count++] = c;
 }
 
+void bodies_done_one(int status)
+{
+	assert_true(fx.body_count > 0);
+	struct content_body *c = fx.bodies[0];
+	memmove(fx.bodies, fx.bodies + 1, --fx.body_count * sizeof fx.bodies[0]);
+	c->status = status;
+	c->body = status == 0 ? body_new() : NULL;
+	c->done(c);
+}
+
 void bodies_done(int status)
 {
-	while (fx.body_count > 0) {
-		struct content_body *c = fx.bodies[--fx.body_count];
-		c->status = status;
-		c->body = status == 0 ? body_new() : NULL;
-		c->done(c);
-	}
+	while (fx.body_count > 0)
+		bodies_done_one(status);
 }
 
 uint32_t store_oldest_segment(struct store *s)

@@ -136,6 +136,7 @@ void commit_all(void);
 void fixture_content(void);
 void histories_done(void);
 void bodies_done(int status);
+void bodies_done_one(int status); /* the oldest */
 void checkpoint_begun(void);
 /* Forgets what fx.journal holds. */
 void journal_clear(void);

@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "queue/index.h"
+#include "queue/inspect.h"
 #include "queue/schedule.h"
 #include "tests/unit/queue_fixture.h"
 
@@ -157,32 +158,88 @@ static void test_outcome_meanwhile(void **state)
 	}
 }
 
-/* A content that cannot be read keeps its segment; a damaged one is held as that. */
+/* A damaged content does not keep its segment for ever: what is left of it moves on, and is never delivered. */
+static void test_damaged(void **state)
+{
+	(void)state;
+	begin(1, 3);
+	index_release(&fx.q, find(3), true);
+	fx.wanted = 1;
+	reclaim_tick(reclaim);
+	reclaim_slice(reclaim);
+	histories_done();
+	assert_int_equal(fx.body_count, 3);
+	assert_false(fx.bodies[0]->remains);
+	for (unsigned i = 0; i < 3; i++)
+		bodies_done_one(-EBADMSG);
+	assert_int_equal(fx.body_count, 3);
+	assert_true(fx.bodies[0]->remains);
+	work();
+	assert_int_equal(fx.q.damaged, 3);
+	assert_int_equal(index_live_in(&fx.q, 2), 3);
+	reclaim_tick(reclaim);
+	assert_int_equal(fx.freed_count, 1);
+	assert_string_equal(fx.journal, "MOVED 3\nMOVED 2\nMOVED 1\n");
+	assert_int_equal(queue_act(&fx.q, QUEUE_RELEASE, 1, NULL, "test"), -EBADMSG);
+	assert_int_equal(queue_act(&fx.q, QUEUE_RELEASE, 3, NULL, "test"), -EBADMSG);
+	assert_int_equal(queue_act(&fx.q, QUEUE_RETRY, 3, NULL, "test"), 0);
+	index_release(&fx.q, find(1), true); /* as the start finds an old RELEASE */
+	schedule_message(&fx.q, find(1));
+	dns_run();
+	assert_int_equal(state_of(1, "b@d.example"), DELIVERY_HELD);
+	assert_int_equal(state_of(3, "b@d.example"), DELIVERY_HELD);
+	assert_int_equal(fx.dials_made, 0);
+	assert_int_equal(queue_act(&fx.q, QUEUE_REMOVE, 1, NULL, "test"), 0);
+	commit_all();
+	assert_null(find(1));
+	end();
+}
+
+/* What is damaged on disk and whole in memory is written whole. */
+static void test_damaged_but_in_memory(void **state)
+{
+	(void)state;
+	begin(1, 1);
+	struct message *m = find(1);
+	m->body = body_new();
+	assert_int_equal(body_append(m->body, "x\r\n", 3), 0);
+	TAILQ_INSERT_TAIL(&fx.q.with_body, m, with_body);
+	fx.wanted = 1;
+	reclaim_tick(reclaim);
+	reclaim_slice(reclaim);
+	histories_done();
+	bodies_done(-EBADMSG);
+	assert_int_equal(fx.commit_count, 1);
+	assert_ptr_equal(fx.commits[0]->content, m->body);
+	work();
+	assert_int_equal(fx.q.damaged, 0);
+	assert_int_equal(m->flags, ENVELOPE_HELD);
+	end();
+}
+
+/* A content that cannot be read now keeps its segment; one that cannot be read for long is damaged. */
 static void test_unreadable(void **state)
 {
 	(void)state;
-	for (unsigned damaged = 0; damaged < 2; damaged++) {
-		begin(1, 3);
-		fx.wanted = 1;
+	begin(1, 3);
+	fx.wanted = 1;
+	for (unsigned n = 0; n < 3; n++) {
 		reclaim_tick(reclaim);
+		assert_false(reclaim_idle(reclaim));
 		reclaim_slice(reclaim);
 		histories_done();
-		bodies_done(damaged ? -EBADMSG : -EIO);
-		commit_all();
+		for (unsigned i = 0; i < 3; i++)
+			bodies_done_one(-EIO);
 		work();
-		assert_int_equal(fx.q.damaged, damaged ? 3 : 0);
-		assert_int_equal(index_live_in(&fx.q, 1), 3);
+		assert_int_equal(fx.q.damaged, n < 2 ? 0 : 3);
+		assert_int_equal(index_live_in(&fx.q, 1), n < 2 ? 3 : 0);
 		reclaim_tick(reclaim);
-		assert_int_equal(fx.freed_count, 0);
+		assert_int_equal(fx.freed_count, n < 2 ? 0 : 1);
 		/* not again and again: every ten minutes */
 		assert_true(reclaim_idle(reclaim));
 		fx.clock += MINUTES(10);
-		reclaim_tick(reclaim);
-		assert_false(reclaim_idle(reclaim));
-		work();
-		assert_int_equal(index_live_in(&fx.q, 2), 3);
-		end();
 	}
+	end();
 }
 
 static void test_checkpoint(void **state)
@@ -294,6 +351,8 @@ int main(void)
 		cmocka_unit_test(test_move),
 		cmocka_unit_test(test_messages_end_meanwhile),
 		cmocka_unit_test(test_outcome_meanwhile),
+		cmocka_unit_test(test_damaged),
+		cmocka_unit_test(test_damaged_but_in_memory),
 		cmocka_unit_test(test_unreadable),
 		cmocka_unit_test(test_no_checkpoint_without_all),
 		cmocka_unit_test(test_checkpoint),
