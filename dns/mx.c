@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 #include "dns/name.h"
 
@@ -69,13 +70,16 @@ static int copy_self(struct lookup *l, const struct mx_self *self)
 static bool own_name(const struct lookup *l, const char *name)
 {
 	for (size_t i = 0; i < l->self.name_count; i++)
-		if (strcmp(l->self.names[i], name) == 0)
+		if (strcasecmp(l->self.names[i], name) == 0)
 			return true;
 	return false;
 }
 
+/* A loopback address that strangers name leads to this machine, whoever listens there. */
 static bool own_address(const struct lookup *l, const struct ip *ip)
 {
+	if (ip_is_loopback(ip))
+		return true;
 	for (size_t i = 0; i < l->self.address_count; i++)
 		if (ip_equal(&l->self.addresses[i].ip, ip))
 			return true;
@@ -415,7 +419,7 @@ static void on_mx(void *arg, const struct dns_answer *a, uint64_t now_ms)
 
 /* ---- start and end ---- */
 
-static void start_literal(struct lookup *l, const struct ip *ip)
+static void start_literal(struct lookup *l, const struct ip *ip, bool foreign)
 {
 	char text[IP_TEXT];
 	unsigned f = ip->family == FAMILY_IPV6;
@@ -426,6 +430,11 @@ static void start_literal(struct lookup *l, const struct ip *ip)
 		return;
 	}
 	snprintf(l->name, sizeof l->name, "%s", ip_format(ip, text));
+	if (foreign && (is_nobodys(ip) || own_address(l, ip))) {
+		free(items);
+		conclude(l, MX_FAILED, 550, "5.4.6", "[%s] leads back to this relay", l->name);
+		return;
+	}
 	*items = *ip;
 	l->mx.state = MX_HOSTS;
 	l->mx.count = 1;
@@ -440,7 +449,7 @@ static void start_literal(struct lookup *l, const struct ip *ip)
 static void start(struct lookup *l, const struct mx_wanted *wanted)
 {
 	if (wanted->name == NULL) {
-		start_literal(l, &wanted->literal);
+		start_literal(l, &wanted->literal, wanted->foreign);
 		return;
 	}
 	if (snprintf(l->name, sizeof l->name, "%s", wanted->name) >= (int)sizeof l->name) {

@@ -11,6 +11,7 @@
  *   MX names that are this relay itself cut the list there: hosts of the same or a worse preference go;
  *     if none is left                                  MX_FAILED  550 5.4.6
  *   a host (skip_mx) that has no address               MX_FAILED  550 5.4.4; it is never taken for this relay itself
+ *   a literal of a mail address that is this relay     MX_FAILED  550 5.4.6; loopback addresses always are
  *
  * MX names that can be none (IP literals as text, odd bytes) are skipped. Addresses that belong to nobody (unspecified,
  * multicast, broadcast, IPv4 in an AAAA record) and those of this relay are left out; a host is this relay only if both
@@ -62,6 +63,8 @@ struct mx_wanted {
 	const char *name;  /* domain or host, lower case A-labels; for a literal: NULL */
 	struct ip literal; /* used if `name` is NULL: one host, one address, no question asked */
 	bool skip_mx;	   /* `name` is a host */
+	bool foreign; /* `literal` comes from a mail address: it cannot be this relay, nor an address that no host has
+		       */
 };
 
 /* Names (lower case) and addresses that are this relay. */

@@ -101,7 +101,7 @@ static void on_changed(void *arg, struct mx *mx)
 	changes++;
 }
 
-static const char *const self_names[] = {"relay.example", "relay2.example"};
+static const char *const self_names[] = {"relay.example", "Relay2.Example"}; /* as the operator wrote it */
 static const struct endpoint self_addresses[] = {{.ip = {FAMILY_IPV4, {192, 0, 2, 99}}, .port = 25},
 	{.ip = {FAMILY_IPV6, {0x20, 1, 0xd, 0xb8, [15] = 0x99}}, .port = 2525}};
 static const struct mx_self self = {self_names, 2, self_addresses, 2};
@@ -280,6 +280,13 @@ static void test_this_relay(void **state)
 			{"d.example MX: OK 10 a.example", "a.example A: OK 192.0.2.99 192.0.2.1",
 				"a.example AAAA: OK 2001:db8::99"},
 			"HOSTS 10 a.example 192.0.2.1 -"},
+		{"a loopback address is this machine, whoever listens there",
+			{"d.example MX: OK 0 localhost", "localhost A: OK 127.0.0.1", "localhost AAAA: OK ::1"},
+			"550 5.4.6 mail for d.example loops back to this relay (localhost)"},
+		{"a loopback address beside another one",
+			{"d.example MX: OK 10 a.example", "a.example A: OK 127.1.2.3 192.0.2.1",
+				"a.example AAAA: OK ::1"},
+			"HOSTS 10 a.example 192.0.2.1 -"},
 		{"our address, and a failed look-up that may hide others",
 			{"d.example MX: OK 10 a.example", "a.example A: OK 192.0.2.99", "a.example AAAA: SERVFAIL"},
 			"451 4.4.3 AAAA lookup of a.example: SERVFAIL from 192.0.2.53:53"},
@@ -338,6 +345,33 @@ static void test_literal_and_host(void **state)
 			on_changed, NULL);
 		assert_int_equal(asked, 2);
 		play(&rows[i], mx);
+	}
+}
+
+/* user@[192.0.2.99]: strangers' mail never makes this relay talk to itself. */
+static void test_literals_of_mail_addresses(void **state)
+{
+	static const struct {
+		const char *ip, *told;
+	} rows[] = {
+		{"192.0.2.1", "HOSTS 0  192.0.2.1 -"},
+		{"2001:db8::1", "HOSTS 0  - 2001:db8::1"},
+		{"192.0.2.99", "550 5.4.6 [192.0.2.99] leads back to this relay"},
+		{"2001:db8::99", "550 5.4.6 [2001:db8::99] leads back to this relay"},
+		{"127.0.0.2", "550 5.4.6 [127.0.0.2] leads back to this relay"},
+		{"::1", "550 5.4.6 [::1] leads back to this relay"},
+		{"0.0.0.0", "550 5.4.6 [0.0.0.0] leads back to this relay"}, /* Linux connects to itself */
+		{"::", "550 5.4.6 [::] leads back to this relay"},
+		{"255.255.255.255", "550 5.4.6 [255.255.255.255] leads back to this relay"},
+	};
+	(void)state;
+	for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+		struct mx_wanted wanted = {.foreign = true};
+		assert_int_equal(ip_parse(&wanted.literal, rows[i].ip), 0);
+		struct mx *mx = mx_start(NULL, &conf, &wanted, &self, 7, on_changed, NULL);
+		assert_string_equal(told(mx), rows[i].told);
+		assert_true(mx->complete);
+		mx_free(mx);
 	}
 }
 
@@ -551,6 +585,7 @@ int main(void)
 		cmocka_unit_test(test_this_relay),
 		cmocka_unit_test(test_late_cut_cancels),
 		cmocka_unit_test(test_literal_and_host),
+		cmocka_unit_test(test_literals_of_mail_addresses),
 		cmocka_unit_test(test_no_place_for_questions),
 		cmocka_unit_test(test_expiry),
 		cmocka_unit_test(test_secure),
