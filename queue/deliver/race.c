@@ -258,6 +258,19 @@ static uint64_t start_time(const struct race *r)
 	return at;
 }
 
+/* A path known to be bad is no help against a distant one: it waits until an ordinary one would give way. */
+static uint64_t doubtful_time(const struct race *r)
+{
+	uint64_t at = 0;
+	for (size_t i = 0; i < r->started; i++) {
+		const struct run *run = &r->runs[i];
+		uint64_t hold = run->since_ms + RACE_GIVE_WAY_MS;
+		if (run->state == CONNECTING && !r->runners[run->runner].c.doubtful && hold > at)
+			at = hold;
+	}
+	return at;
+}
+
 /* The oldest run that still waits for the answer to its SYN. */
 static size_t oldest_connecting(const struct race *r)
 {
@@ -298,6 +311,8 @@ struct race_step race_next(struct race *r, uint64_t now_ms)
 	}
 
 	uint64_t at = start_time(r);
+	if (next->c.doubtful && !next->c.first && doubtful_time(r) > at)
+		at = doubtful_time(r);
 	size_t gives_way = NOBODY;
 	if (r->under_way >= r->rules.width) {
 		/* a place must come free first: only an untried address can push somebody out */
