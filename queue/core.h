@@ -97,6 +97,12 @@ struct dialling {
 	struct dial *dial;
 	struct site *site;
 	struct delivery *picky; /* NULL: for whoever is first in the site's list */
+	bool probe;		/* begun while the site rested */
+	bool partial;		/* addresses were left out for limits { address_connections } */
+	/* counted at their addresses as long as it is under way: those of the best preference */
+	uint16_t preference;
+	unsigned counted;
+	struct endpoint addresses[CANDIDATES_MAX];
 };
 TAILQ_HEAD(dialling_list, dialling);
 
@@ -117,17 +123,19 @@ struct site {
 	bool resting;
 	struct delivery_list ready;
 	unsigned ready_count;
+	bool turn_of_fresh; /* of fresh mail and backlog */
 	struct link_list idle, busy;
 	unsigned links;
 	struct dialling_list dials;
 	unsigned dial_count;
-	unsigned window; /* connections that it may have now, in 1/16 */
+	unsigned picky_count; /* of them, those for one delivery alone */
+	unsigned window;      /* connections that it may have now, in 1/16 */
 	struct candidate *candidates;
 	unsigned candidate_count;
 	enum family prefer; /* goes first until `prefer_until`: the other one failed here */
 	uint64_t prefer_until, prefer_span;
 	unsigned failures;     /* dials in a row that found no path */
-	struct due due;	       /* resting: the next probe */
+	struct due due;	       /* resting: the next probe; else, after a failed dial: the next try beside what it has */
 	bool probe_due;	       /* resting, and it is time for a probe */
 	struct due sweep_due;  /* the next slice of a sweep */
 	struct attempt *fault; /* what the last failed dial tried */

@@ -13,7 +13,13 @@
 #include "queue/settle.h"
 #include "queue/site.h"
 
-enum { WINDOW_ONE = 16, SWEEP_SLICE = 200 };
+enum {
+	WINDOW_ONE = 16,
+	SWEEP_SLICE = 200,
+	BACKLOG_MS = 60000, /* mail that waits for so long is a backlog */
+	PARTIAL_MS = 1000,  /* the rest of a site whose better addresses had no room */
+	BESIDE_MS = 60000,  /* after a failed dial: one more is tried beside the connections that live */
+};
 
 static bool start_dial(struct queue *q, struct site *s, struct delivery *picky);
 static void go_other_way(struct queue *q, struct site *s, struct delivery *d, struct work *w);
@@ -30,8 +36,8 @@ static bool site_has_room(const struct queue *q, struct site *s)
 	s->at_limit = full;
 	if (full)
 		return false;
-	if (!s->known && s->dial_count > 0)
-		return false; /* one race at a time until a path is known */
+	if (!s->known && s->dial_count > s->picky_count)
+		return false; /* one race for all at a time until a path is known */
 	return taken == 0 || taken < s->window / WINDOW_ONE;
 }
 
@@ -292,6 +298,8 @@ static void on_transaction(struct transaction *t)
 
 static void on_link_closed(struct queue *q, struct site *s)
 {
+	if (s->links == 0)
+		s->known = false; /* paths change meanwhile: the next race is alone again */
 	dispatch_pump(q, s);
 	dispatch_turns(q);
 }
@@ -395,8 +403,9 @@ static void log_waiting(const struct site *s, struct delivery *d)
 		LF_NUM("recipients", d->count), LF_STR("site", s->lane.site), LF_STR("reason", s->reason));
 }
 
-/* No path works: the site rests, and all that waits for it waits with it. */
-static void begin_rest(struct queue *q, struct site *s, const struct dial *dial, const struct reply *r)
+/* No path works: the site rests, and all that waits for it waits with it; not for long if paths were left out
+ * (`partial`). */
+static void begin_rest(struct queue *q, struct site *s, const struct dial *dial, const struct reply *r, bool partial)
 {
 	uint64_t now = core_now(q);
 	attempt_free(s->fault);
@@ -410,8 +419,8 @@ static void begin_rest(struct queue *q, struct site *s, const struct dial *dial,
 	s->resting = true;
 	s->probe_due = false;
 	s->known = false;
-	s->failures++;
-	uint64_t probe = now + retry_delay(q->conf, s->failures, false, q->chance());
+	s->failures += !partial;
+	uint64_t probe = now + (partial ? PARTIAL_MS : retry_delay(q->conf, s->failures, false, q->chance()));
 	due_set(&q->due, &s->due, probe);
 	char stamp[CLOCK_STAMP];
 	LOG_WARN("site-rests", LF_STR("site", s->lane.site), LF_NUM("failures", s->failures),
@@ -420,26 +429,29 @@ static void begin_rest(struct queue *q, struct site *s, const struct dial *dial,
 	dispatch_sweep(q, s);
 }
 
-static void dial_lost(struct queue *q, struct site *s, const struct dial *dial, struct delivery *picky)
+static void dial_lost(struct queue *q, struct site *s, const struct dial *dial, const struct dialling *w)
 {
+	struct delivery *picky = w->picky;
 	struct reply r;
 	fault_reply(dial, &r);
-	s->slow = dial->slow;
 	if (picky != NULL) {
 		settle_paths(q, picky, dial->paths, dial->path_count, -1);
 		no_other_path(q, s, picky, &r);
 		return;
 	}
-	if (q->draining)
+	/* of several dials that fail together one alone counts */
+	if (q->draining || (s->resting && !w->probe))
 		return;
+	s->slow = dial->slow;
 	if (s->links > 0) {
 		/* some connections live: no rest, but no more of them for now either */
 		s->window = s->links * WINDOW_ONE;
+		due_set(&q->due, &s->due, core_now(q) + BESIDE_MS);
 		return;
 	}
-	begin_rest(q, s, dial, &r);
+	begin_rest(q, s, dial, &r, w->partial);
 	struct delivery *d = TAILQ_FIRST(&s->ready);
-	if (d == NULL)
+	if (d == NULL || w->partial)
 		return;
 	index_detach(q, d);
 	if (settle_begin(q, d) != 0) {
@@ -451,6 +463,24 @@ static void dial_lost(struct queue *q, struct site *s, const struct dial *dial, 
 	settle_end_at_rest(q, d, &r, s->due.at);
 }
 
+static void count_addresses(const struct queue *q, const struct dialling *w, int change)
+{
+	for (unsigned i = 0; i < w->counted; i++)
+		memory_opened(q->memory, &w->addresses[i], change);
+}
+
+/* The worse preferences of many sites are one host: they would wait for each other, and most never come there. */
+static void take_address(struct dialling *w, const struct candidate *c)
+{
+	for (unsigned i = 0; i < w->counted; i++)
+		if (endpoint_equal(&w->addresses[i], &c->to))
+			return;
+	if (w->counted == CANDIDATES_MAX || (w->counted > 0 && c->preference > w->preference))
+		return;
+	w->preference = c->preference;
+	w->addresses[w->counted++] = c->to;
+}
+
 static void on_dial(struct dial *dial)
 {
 	struct dialling *w = dial->arg;
@@ -458,31 +488,50 @@ static void on_dial(struct dial *dial)
 	struct queue *q = s->queue;
 	struct delivery *picky = w->picky;
 	TAILQ_REMOVE(&s->dials, w, next);
-	free(w);
+	count_addresses(q, w, -1);
 	s->dial_count--;
+	s->picky_count -= picky != NULL;
 	q->dials--;
 	for (unsigned i = 0; i < dial->path_count; i++)
 		memory_note(q->memory, &dial->paths[i], core_now(q));
 	if (dial->connection != NULL)
 		dial_won(q, s, dial, picky);
 	else
-		dial_lost(q, s, dial, picky);
+		dial_lost(q, s, dial, w);
 	dial_free(dial);
+	free(w);
 	dispatch_pump(q, s);
 	dispatch_turns(q);
 }
 
-static struct dial *build_dial(struct queue *q, struct site *s, struct delivery *d)
+/* Are those left, with others left out for want of room, worth a dial? Not if they are of a worse preference or known
+ * to be broken: room comes. */
+static bool worth_it(const struct site *s, const struct delivery *d, const struct candidate *left, unsigned n)
+{
+	unsigned best = UINT16_MAX;
+	for (unsigned i = 0; i < s->candidate_count; i++)
+		if (s->candidates[i].preference < best && !was_tried(d, &s->candidates[i].to))
+			best = s->candidates[i].preference;
+	for (unsigned i = 0; i < n; i++)
+		if (left[i].preference == best && !left[i].doubtful)
+			return true;
+	return false;
+}
+
+static struct dial *build_dial(struct queue *q, struct site *s, struct delivery *d, struct dialling *w)
 {
 	struct candidate *candidates = calloc(CANDIDATES_MAX, sizeof *candidates);
 	if (candidates == NULL)
 		return NULL;
-	bool full;
-	unsigned n = site_candidates(q, s, d, true, candidates, &full);
+	unsigned n = site_candidates(q, s, d, true, candidates, &w->partial);
+	if (w->partial && !worth_it(s, d, candidates, n))
+		n = 0;
 	struct ioloop *loop = &q->loops[q->next_loop++ % q->loop_count];
 	struct dial *dial = n ? dial_new(loop, q->mailbox, q->conf, q->store, &s->lane) : NULL;
-	for (unsigned i = 0; dial != NULL && i < n; i++)
+	for (unsigned i = 0; dial != NULL && i < n; i++) {
 		dial_add(dial, &candidates[i]);
+		take_address(w, &candidates[i]);
+	}
 	free(candidates);
 	return dial;
 }
@@ -493,7 +542,7 @@ static bool start_dial(struct queue *q, struct site *s, struct delivery *picky)
 {
 	struct delivery *first = picky ? picky : TAILQ_FIRST(&s->ready);
 	struct dialling *w = calloc(1, sizeof *w);
-	struct dial *dial = w ? build_dial(q, s, first) : NULL;
+	struct dial *dial = w ? build_dial(q, s, first, w) : NULL;
 	if (dial == NULL) {
 		free(w);
 		if (picky != NULL)
@@ -502,9 +551,12 @@ static bool start_dial(struct queue *q, struct site *s, struct delivery *picky)
 			wait_for_turn(q, s); /* every address has limits { address_connections } */
 		return false;
 	}
+	count_addresses(q, w, 1);
 	w->dial = dial;
 	w->site = s;
 	w->picky = picky;
+	w->probe = s->resting;
+	s->picky_count += picky != NULL;
 	if (picky != NULL)
 		picky->state = DELIVERY_DIALLING;
 	dial->patient = s->slow;
@@ -577,6 +629,15 @@ static bool wants_own_path(struct queue *q, struct site *s, const struct deliver
 	       all_have_room(q, s);
 }
 
+/* Behind a backlog (`first` waits for long) fresh mail has every second turn: the newest, or NULL. */
+static struct delivery *fresh_one(const struct queue *q, struct site *s, const struct delivery *first)
+{
+	struct delivery *last = TAILQ_LAST(&s->ready, delivery_list);
+	s->turn_of_fresh = !s->turn_of_fresh;
+	bool backlog = core_now(q) >= first->since + BACKLOG_MS && last->since >= first->since + BACKLOG_MS;
+	return backlog && s->turn_of_fresh ? last : NULL;
+}
+
 void dispatch_pump(struct queue *q, struct site *s)
 {
 	if (!may_begin(q)) {
@@ -594,6 +655,12 @@ void dispatch_pump(struct queue *q, struct site *s)
 		struct link *l = idle_link(s, d);
 		if (l == NULL)
 			break;
+		struct delivery *fresh = fresh_one(q, s, d);
+		struct link *other = fresh ? idle_link(s, fresh) : NULL;
+		if (other != NULL) {
+			d = fresh;
+			l = other;
+		}
 		bool own = wants_own_path(q, s, d, l);
 		index_detach(q, d);
 		if (own && settle_begin(q, d) == 0)
@@ -601,7 +668,7 @@ void dispatch_pump(struct queue *q, struct site *s)
 		else
 			send_work(q, l, d);
 	}
-	while (s->dial_count < s->ready_count && site_has_room(q, s) && all_have_room(q, s)) {
+	while (s->dial_count - s->picky_count < s->ready_count && site_has_room(q, s) && all_have_room(q, s)) {
 		if (!start_dial(q, s, NULL))
 			break;
 	}
@@ -620,8 +687,13 @@ void dispatch_enqueue(struct queue *q, struct site *s, struct delivery *d)
 
 void dispatch_probe(struct queue *q, struct site *s)
 {
-	if (!s->resting)
+	if (!s->resting) {
+		/* the connections that it has may be busy for long: one more again */
+		if (s->window < (s->links + 1) * WINDOW_ONE)
+			s->window = (s->links + 1) * WINDOW_ONE;
+		dispatch_pump(q, s);
 		return;
+	}
 	if (s->ready_count == 0) {
 		s->resting = false;
 		q->resting--;
@@ -638,10 +710,15 @@ void dispatch_refresh(struct queue *q, struct site *s, bool complete)
 	struct candidate *candidates = calloc(CANDIDATES_MAX, sizeof *candidates);
 	struct dialling *w;
 	TAILQ_FOREACH (w, &s->dials, next) {
-		bool full;
+		bool full = false;
+		count_addresses(q, w, -1);
 		unsigned n = candidates ? site_candidates(q, s, w->picky, false, candidates, &full) : 0;
-		for (unsigned i = 0; i < n; i++)
+		for (unsigned i = 0; i < n; i++) {
 			dial_add(w->dial, &candidates[i]);
+			take_address(w, &candidates[i]);
+		}
+		count_addresses(q, w, 1);
+		w->partial |= full;
 		if (complete)
 			dial_complete(w->dial);
 	}

@@ -160,6 +160,8 @@ static void doubt(struct known *k, enum fault fault, uint64_t now_ms)
 			k->doubtful_until = now_ms + DOUBT_LOAD_MS;
 		return;
 	}
+	if (k->in_a_row > 0 && now_ms < k->doubtful_until)
+		return; /* of dials that fail together, or beside the probe, one counts */
 	uint64_t span = DOUBT_FIRST_MS;
 	for (unsigned i = 0; i < k->in_a_row && span < DOUBT_MAX_MS; i++)
 		span *= 2;

@@ -42,6 +42,7 @@ int route_wanted(const struct conf *c, const char *domain, const struct conf_rou
 	if (*domain != '[')
 		return 0;
 	wanted->name = NULL;
+	wanted->foreign = true;
 	return literal_address(domain, &wanted->literal);
 }
 
@@ -62,6 +63,8 @@ static void point_to(struct domain *domain, struct site *s)
 
 static void free_domain(struct queue *q, struct domain *domain)
 {
+	if (domain->looking && domain->site != NULL)
+		dispatch_refresh(q, domain->site, true); /* no dial waits for answers that nobody takes any more */
 	HASH_DEL(q->domains, domain);
 	TAILQ_REMOVE(&q->unused_domains, domain, unused);
 	due_clear(&q->due, &domain->due);
@@ -157,6 +160,8 @@ static void go_to_site(struct queue *q, struct domain *domain)
 	domain->refused = false;
 	site_take_addresses(q, s, domain->mx, port_of(domain));
 	dispatch_refresh(q, s, domain->mx->complete);
+	if (old != NULL && old != s)
+		dispatch_refresh(q, old, true); /* nothing comes there any more */
 	struct delivery *d;
 	while ((d = TAILQ_FIRST(&domain->waiting)) != NULL) {
 		index_detach(q, d);

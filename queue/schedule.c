@@ -77,7 +77,7 @@ void schedule_retry(struct queue *q, struct message *m)
 static void site_due(struct queue *q, struct site *s)
 {
 	struct delivery *d = TAILQ_FIRST(&s->ready);
-	if (d == NULL || d->domain == NULL || route_is_fresh(q, d->domain)) {
+	if (!s->resting || d == NULL || d->domain == NULL || route_is_fresh(q, d->domain)) {
 		dispatch_probe(q, s);
 		return;
 	}

@@ -170,6 +170,23 @@ struct site *site_get(struct queue *q, const struct mx *mx, uint16_t port, const
 	return s;
 }
 
+/* While a host's addresses of one family are asked for, those that were known so far stay. */
+static unsigned keep_pending(const struct site *s, const struct mx *mx, struct candidate *all, unsigned n)
+{
+	for (unsigned i = 0; i < s->candidate_count && n < CANDIDATES_MAX; i++) {
+		const struct candidate *c = &s->candidates[i];
+		for (size_t k = 0; k < mx->count; k++) {
+			const struct mx_host *h = &mx->hosts[k];
+			if (h->family[c->to.ip.family == FAMILY_IPV6].state != MX_PART_PENDING ||
+				h->preference != c->preference || strcmp(h->name, c->host) != 0)
+				continue;
+			all[n++] = *c;
+			break;
+		}
+	}
+	return n;
+}
+
 void site_take_addresses(struct queue *q, struct site *s, const struct mx *mx, uint16_t port)
 {
 	(void)q;
@@ -196,6 +213,7 @@ void site_take_addresses(struct queue *q, struct site *s, const struct mx *mx, u
 		free(all);
 		return;
 	}
+	n = keep_pending(s, mx, all, n);
 	struct candidate *fit = reallocarray(all, n, sizeof *all);
 	free(s->candidates);
 	s->candidates = fit ? fit : all;

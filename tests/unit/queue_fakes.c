@@ -112,6 +112,18 @@ void dns_run(void)
 		answer_one(q);
 }
 
+void dns_one(const char *name, const char *type)
+{
+	struct dns_question *q;
+	TAILQ_FOREACH (q, &questions, all)
+		if (strcmp(q->name, name) == 0 && q->type == type_of(type))
+			break;
+	if (q == NULL)
+		fail_msg("%s of %s is not asked for", type, name);
+	else
+		answer_one(q);
+}
+
 unsigned dns_waiting(void)
 {
 	unsigned n = 0;

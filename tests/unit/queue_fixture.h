@@ -101,6 +101,8 @@ void run_due(void);
 void zone(const char *name, const char *type, const char *text);
 /* Answers all questions, and those that come of the answers. */
 void dns_run(void);
+/* Answers one of them alone. */
+void dns_one(const char *name, const char *type);
 unsigned dns_waiting(void);
 
 /* ---- dials and transactions ---- */
