@@ -113,13 +113,16 @@ format:                                               ## clang-format all C file
 	@contrib/need clang-format
 	clang-format -i $(TEXTS)
 
+QUEUE_H  := $(firstword $(wildcard /usr/include/*/sys/queue.h /usr/include/sys/queue.h))
 lint: deps                                            ## formatting, includes, documents, clang-tidy, cppcheck
 	@contrib/need $(LINT_PACKAGES) python3
-	clang-format --dry-run --Werror $(TEXTS)
+	@echo '  clang-format' && clang-format --dry-run --Werror $(TEXTS)
 	tests/includes .
 	tests/documents .
-	cppcheck --quiet --std=c11 --enable=warning,portability --inline-suppr --error-exitcode=1 -I. $(SOURCES)
-	printf '%s\n' $(SOURCES) | xargs -P $$(nproc) -n 4 clang-tidy --quiet -- -std=gnu11 $(DEFINES)
+	@echo '  cppcheck' && cppcheck --quiet --std=c11 --enable=warning,portability,performance --inline-suppr \
+		--error-exitcode=1 -j $$(nproc) -I. $(addprefix --include=,$(QUEUE_H)) --include=tests/cppcheck.h $(SOURCES)
+	@echo '  clang-tidy' && printf '%s\n' $(SOURCES) | \
+		xargs -P $$(nproc) -I{} clang-tidy --quiet {} -- -std=gnu11 $(DEFINES) 2>/dev/null
 
 clean:                                                ## remove build/
 	rm -rf build

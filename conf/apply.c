@@ -186,9 +186,9 @@ static struct conf_listen *add_listen(struct apply *a, const struct grammar_plac
 		return NULL;
 	}
 	if (c->listen == NULL) {
-		c->listen = calloc(CONF_LISTEN_MAX, sizeof *c->listen);
-		a->listens = calloc(CONF_LISTEN_MAX, sizeof(void *));
-		if (c->listen == NULL || a->listens == NULL) {
+		a->listens = a->listens ? a->listens : calloc(CONF_LISTEN_MAX, sizeof(void *));
+		c->listen = a->listens ? calloc(CONF_LISTEN_MAX, sizeof *c->listen) : NULL;
+		if (c->listen == NULL) {
 			a->fatal = -ENOMEM;
 			return NULL;
 		}

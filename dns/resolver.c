@@ -373,6 +373,7 @@ static void deliver(struct lookup *l)
 	r->delivering = l;
 	struct dns_question *q;
 	while ((q = TAILQ_FIRST(&l->questions)) != NULL) {
+		/* NOLINTNEXTLINE(clang-analyzer-unix.Malloc): TAILQ_REMOVE took the freed one out */
 		dns_done *done = q->done;
 		void *arg = q->arg;
 		TAILQ_REMOVE(&l->questions, q, all);

@@ -560,6 +560,7 @@ static bool start_dial(struct queue *q, struct site *s, struct delivery *picky)
 	if (picky != NULL)
 		picky->state = DELIVERY_DIALLING;
 	dial->patient = s->slow;
+	/* NOLINTNEXTLINE(clang-analyzer-core.NullDereference): without `picky` somebody is ready */
 	dial->more = first->domain != NULL && first->domain->looking;
 	dial->done = on_dial;
 	dial->arg = w;

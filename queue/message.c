@@ -52,6 +52,7 @@ static void fill(struct message *m, const struct envelope_rcpt *const *sorted, c
 {
 	struct delivery *d = NULL;
 	for (unsigned i = 0; i < m->rcpt_count; i++) {
+		/* NOLINTNEXTLINE(clang-analyzer-core.uninitialized.Assign): sort_rcpts() gave rcpt_count */
 		const struct envelope_rcpt *r = sorted[i];
 		m->rcpts[i] =
 			(struct rcpt){.address = put_text(&at, r->address), .index = r->index, .status = RCPT_QUEUED};

@@ -359,6 +359,7 @@ static int open_everywhere(struct smtpd *d, struct reload **jobs, const struct e
 		if (fd < 0)
 			err = fd;
 		else
+			/* NOLINTNEXTLINE(clang-analyzer-core.NullDereference): make_jobs() made one a loop */
 			jobs[n]->sockets[jobs[n]->count++] = (struct opened){*at, fd};
 	}
 	if (err == 0)
@@ -518,6 +519,7 @@ int smtpd_open(struct smtpd **out, const struct smtpd_setup *setup, struct buf *
 	else
 		free(open);
 	for (unsigned i = 0; err == 0 && i < d->loop_count; i++)
+		/* NOLINTNEXTLINE(clang-analyzer-core.NullDereference): make_jobs() made one a loop */
 		for (size_t k = 0; err == 0 && k < jobs[i]->count; k++)
 			err = add_listener(&d->loops[i], &jobs[i]->sockets[k]);
 	free_jobs(jobs, d->loop_count);

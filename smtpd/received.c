@@ -8,8 +8,8 @@
 
 enum {
 	HELO_SHOWN = 64,
-	HOSTNAME_ROOM = 78 - (1 + 3 + 1 + 5 + 5 + 1 + 3 + 13 +
-				     1), /* what the rest of its line leaves of 78 (RFC 5322 §2.1.1) */
+	/* what "\tby ", " with ESMTP", " id ", an ID and ";" leave of a line of 78 (RFC 5322 §2.1.1) */
+	HOSTNAME_ROOM = 78 - (4 + 11 + 4 + 13 + 1),
 };
 
 /* What may stand in a comment without a second thought; all else becomes "?". */
