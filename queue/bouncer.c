@@ -160,7 +160,7 @@ void bouncer_start(
 		on_piece(w);
 }
 
-void bouncer_stored(struct queue *q, struct submission *bounce)
+void bouncer_stored(struct queue *q, struct submission *bounce, uint64_t original)
 {
 	struct envelope *e;
 	struct message *m;
@@ -169,7 +169,8 @@ void bouncer_stored(struct queue *q, struct submission *bounce)
 		return;
 	}
 	COUNT(bounces_sent);
-	LOG_INFO("bounce", LF_ID("id", e->id), LF_ADDRESS("to", e->rcpts[0].address), LF_NUM("size", e->size));
+	LOG_INFO("bounce", LF_ID("id", e->id), LF_ID("original", original), LF_ADDRESS("to", e->rcpts[0].address),
+		LF_NUM("size", e->size));
 	if (index_add(q, e, bounce->commit.place, bounce->commit.place, false, body_ref(bounce->body), &m) == 0) {
 		q->schedule(q, m);
 	} else {

@@ -11,6 +11,6 @@
 void bouncer_start(
 	struct queue *q, struct entry *e, void (*ready)(struct queue *q, struct entry *e, struct submission *bounce));
 /* The bounce is durable: takes it into the index and has it scheduled. */
-void bouncer_stored(struct queue *q, struct submission *bounce);
+void bouncer_stored(struct queue *q, struct submission *bounce, uint64_t original);
 
 #endif

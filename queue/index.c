@@ -242,6 +242,9 @@ bool index_settle(struct queue *q, struct message *m)
 {
 	if (m->open > 0 || m->busy > 0 || in_transfer(m))
 		return false;
+	uint64_t now = core_wall(q, core_now(q));
+	LOG_INFO("finished", LF_ID("id", m->id), LF_ADDRESS("from", m->sender),
+		LF_MS("age", now > m->arrival_ms ? now - m->arrival_ms : 0));
 	index_drop(q, m);
 	return true;
 }

@@ -108,7 +108,7 @@ static void log_rows(const struct queue *q, const struct delivery *d)
 		count_row(row->status, p ? p->to.ip.family : FAMILY_NONE);
 		LOG_INFO(status_event(row->status), LF_ID("id", m->id), LF_ADDRESS("from", m->sender),
 			LF_ADDRESS("to", r ? r->address : ""), LF_STR("site", a->site),
-			LF_STR("host", p ? p->host : NULL), LF_ENDPOINT("address", p ? &p->to : NULL),
+			LF_STR("host", p && p->host[0] ? p->host : NULL), LF_ENDPOINT("address", p ? &p->to : NULL),
 			LF_FAMILY("family", p ? p->to.ip.family : 0), LF_MS("queue", all > known ? all - known : 0),
 			LF_MS("route", d->route_ms), LF_MS("race", t->race_ms), LF_MS("transfer", t->transfer_ms),
 			LF_NUM("attempts", d->attempts + 1u),
@@ -202,7 +202,7 @@ static void on_outcome(struct entry *e, int status)
 	if (status == 0) {
 		apply_rows(q, d, e->attempt);
 		if (e->bounce != NULL)
-			bouncer_stored(q, e->bounce);
+			bouncer_stored(q, e->bounce, e->message->id);
 		go_on(q, d, d->due.at);
 		return;
 	}

@@ -7,7 +7,7 @@
 
 #include "conf/counter.h"
 
-enum { SITES_KEPT = 20000, FIRST_WINDOW = 2 * 16 };
+enum { SITES_KEPT = 20000, FIRST_WINDOW = 2 * 16, SMTP_PORT = 25 };
 
 /* "25 10 a,b 20 c": the hosts of each preference in the order of their names, so that every order of an answer gives
  * one key. */
@@ -51,7 +51,7 @@ static int build_key(const struct mx *mx, uint16_t port, struct buf *key)
 	return err == -E2BIG ? 0 : err; /* hosts past the key's end do not tell sites apart */
 }
 
-static void fill_lane(const struct queue *q, struct site *s, const struct mx *mx, const char *name)
+static void fill_lane(const struct queue *q, struct site *s, const struct mx *mx, uint16_t port, const char *name)
 {
 	const struct conf *c = q->conf;
 	struct lane *l = &s->lane;
@@ -62,7 +62,11 @@ static void fill_lane(const struct queue *q, struct site *s, const struct mx *mx
 		if (mx->hosts[i].preference == mx->hosts[0].preference &&
 			(best == literal || strcmp(mx->hosts[i].name, best) < 0))
 			best = mx->hosts[i].name;
-	snprintf(l->site, sizeof l->site, "%s", name ? name : best);
+	/* sites that differ only in the port must not look alike */
+	char suffix[8] = "";
+	if (port != SMTP_PORT)
+		snprintf(suffix, sizeof suffix, ":%u", (unsigned)port);
+	snprintf(l->site, sizeof l->site, "%.*s%s", (int)(sizeof l->site - sizeof suffix), name ? name : best, suffix);
 	l->security = LANE_PLAIN;
 	l->source_ipv4 = c->source.ipv4;
 	l->source_ipv6 = c->source.ipv6;
@@ -120,7 +124,7 @@ struct site *site_find(const struct queue *q, const char *name)
 	return NULL;
 }
 
-static struct site *add_site(struct queue *q, const struct mx *mx, const char *key, const char *name)
+static struct site *add_site(struct queue *q, const struct mx *mx, uint16_t port, const char *key, const char *name)
 {
 	struct site *s = calloc(1, sizeof *s);
 	if (s == NULL)
@@ -147,7 +151,7 @@ static struct site *add_site(struct queue *q, const struct mx *mx, const char *k
 	TAILQ_INIT(&s->dials);
 	TAILQ_INSERT_TAIL(&q->sites_by_use, s, use);
 	q->site_count++;
-	fill_lane(q, s, mx, name);
+	fill_lane(q, s, mx, port, name);
 	return s;
 }
 
@@ -160,7 +164,7 @@ struct site *site_get(struct queue *q, const struct mx *mx, uint16_t port, const
 		HASH_FIND(hh, q->sites, key.data, key.len, s);
 		if (s == NULL) {
 			site_trim(q);
-			s = add_site(q, mx, (const char *)key.data, name);
+			s = add_site(q, mx, port, (const char *)key.data, name);
 		} else {
 			TAILQ_REMOVE(&q->sites_by_use, s, use);
 			TAILQ_INSERT_TAIL(&q->sites_by_use, s, use);

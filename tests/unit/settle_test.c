@@ -8,8 +8,10 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "conf/counter.h"
+#include "conf/log.h"
 #include "queue/index.h"
 #include "queue/schedule.h"
 #include "tests/unit/queue_fixture.h"
@@ -89,6 +91,38 @@ static void test_bounce(void **state)
 	commit_all();
 	assert_int_equal(fx.q.messages.count, 0);
 	assert_int_equal(counter_get(COUNTER_bounces_dropped), dropped + 1);
+	fixture_end();
+}
+
+/* "What happened to my mail?": the lines that name its ID, from the outcome to the end, and the way to its bounce. */
+static void test_log_answers(void **state)
+{
+	(void)state;
+	static char text[16384];
+	int ends[2];
+	assert_int_equal(pipe(ends), 0);
+	fixture_begin(NULL);
+	single_path();
+	assert_int_equal(log_start(ends[1], LOG_FORMAT_TEXT, LOG_LEVEL_INFO, sizeof text), 0);
+	mail(5, "s@sender.example", "b@d.example c@d.example");
+	attempt("550 5.1.1 nobody here|250 ok");
+	commit_all();
+	log_stop();
+	ssize_t n = read(ends[0], text, sizeof text - 1);
+	assert_true(n > 0);
+	text[n] = '\0';
+	static const char *const rows[] = {
+		" failed id=0000000000005 from=<s@sender.example> to=<b@d.example> site=mx.d.example host=mx.d.example "
+		"address=192.0.2.1:25 family=ipv4 queue=",
+		" delivered id=0000000000005 from=<s@sender.example> to=<c@d.example> site=mx.d.example ",
+		" original=0000000000005 to=<s@sender.example> size=",
+		" finished id=0000000000005 from=<s@sender.example> age=",
+	};
+	for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++)
+		if (strstr(text, rows[i]) == NULL)
+			fail_msg("no \"%s\" in:\n%s", rows[i], text);
+	close(ends[0]);
+	close(ends[1]);
 	fixture_end();
 }
 
@@ -269,6 +303,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_retry_times),
 		cmocka_unit_test(test_bounce),
+		cmocka_unit_test(test_log_answers),
 		cmocka_unit_test(test_null_sender),
 		cmocka_unit_test(test_bounce_of_stored_mail),
 		cmocka_unit_test(test_bounce_not_stored),
