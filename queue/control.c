@@ -44,6 +44,8 @@ struct control {
 	struct clients ready;	/* those that want a turn */
 	unsigned count;
 	unsigned handles; /* not yet closed */
+	bool deaf; /* a connection waits that there was no memory for: libuv watches for others only after uv_accept()
+		    */
 	void (*closed)(void *arg);
 	void *arg;
 	char chunk[CONTROL_LINE_MAX]; /* what was read, until it is copied at once */
@@ -87,7 +89,7 @@ static void client_close(struct client *c)
 		TAILQ_REMOVE(&k->ready, c, turn);
 	c->queued = false;
 	TAILQ_REMOVE(&k->clients, c, link);
-	if (--k->count == 0)
+	if (--k->count == 0 && !k->deaf)
 		uv_timer_stop(&k->sweep);
 	uv_close((uv_handle_t *)&c->pipe, on_client_closed);
 }
@@ -254,6 +256,8 @@ static void on_turns(uv_idle_t *idle)
 
 /* ---- coming and going ---- */
 
+static void on_connection(uv_stream_t *listener, int status);
+
 static void on_sweep(uv_timer_t *timer)
 {
 	struct control *k = timer->data;
@@ -265,6 +269,8 @@ static void on_sweep(uv_timer_t *timer)
 		if ((c->answer == NULL || c->writing) && now - c->active_ms > most)
 			client_close(c);
 	}
+	if (k->deaf)
+		on_connection((uv_stream_t *)&k->listener, 0);
 }
 
 /* Turned away: the line fits into an empty socket buffer, so nothing is waited for. */
@@ -282,13 +288,16 @@ static void on_connection(uv_stream_t *listener, int status)
 {
 	struct control *k = listener->data;
 	struct client *c = status == 0 ? calloc(1, sizeof *c) : NULL;
+	if (c != NULL && uv_pipe_init(&k->loop->uv, &c->pipe, 0) != 0) {
+		free(c);
+		c = NULL;
+	}
+	k->deaf = status == 0 && c == NULL;
+	if (k->deaf)
+		uv_timer_start(&k->sweep, on_sweep, SWEEP_MS, SWEEP_MS);
 	if (c == NULL)
 		return;
 	c->control = k;
-	if (uv_pipe_init(&k->loop->uv, &c->pipe, 0) != 0) {
-		free(c);
-		return;
-	}
 	c->pipe.data = c;
 	c->write.data = c;
 	buf_init(&c->in, CONTROL_LINE_MAX);

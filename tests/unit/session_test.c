@@ -676,6 +676,59 @@ static void test_session_limits(void **state)
 	}
 }
 
+/* Each limit that a client can reach has a reply and a counter of its own. */
+static void test_counters(void **state)
+{
+	(void)state;
+	static const struct {
+		const char *conf, *said, *reply;
+		enum counter counter;
+	} rows[] = {
+		{"limits { size = 64K }", "EHLO c\r\nMAIL FROM:<a@b> SIZE=65537\r\n", "552 5.3.4 ",
+			COUNTER_refused_size},
+		{"limits { recipients = 100 hops = 10 }",
+			EHLO M R "DATA\r\n1\r\n.\r\nMAIL FROM:<a@b>\r\n" R R R R R R R R R R R R R R R R R R R R R R R R
+				R R R R R R R R R R R R R R R R R R R R R R R R R R R R R R R R R R R R R R R R R R R R
+					R R R R R R R R R R R R R R R R R R R R R R R R R R R R R R R R R R R R R R R R
+						R R R R R R R R R R,
+			"452 4.5.3 ", COUNTER_refused_recipients},
+		{"limits { hops = 10 }",
+			EHLO M R "DATA\r\nReceived: 1\r\nReceived: 2\r\nReceived: 3\r\nReceived: 4\r\nReceived: 5\r\n"
+				 "Received: 6\r\nReceived: 7\r\nReceived: 8\r\nReceived: 9\r\nReceived: 10\r\n"
+				 "Received: 11\r\n\r\n.\r\n",
+			"554 5.4.6 ", COUNTER_refused_hops},
+		{"limits { errors = 2 }", "X\r\nX\r\n", "421 4.7.0 ", COUNTER_sessions_errors},
+		{"limits { messages = 1 }", EHLO M, "452 4.3.1 ", COUNTER_refused_queue},
+		{"", EHLO M R "DATA\r\nx\n.\n\r\n.\r\n", "550 5.5.2 The message", COUNTER_refused_bare},
+	};
+	for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+		struct world w;
+		setup(&w, rows[i].conf);
+		uint64_t before = counter_get(rows[i].counter), queued = counter_get(COUNTER_messages_queued);
+		if (rows[i].counter == COUNTER_refused_queue)
+			COUNT_SET(messages_queued, 1);
+		int fd = dial(w.port);
+		tell_text(&w, fd, rows[i].said);
+		expect(&w, fd, rows[i].reply);
+		assert_int_equal(counter_get(rows[i].counter), before + 1);
+		COUNT_SET(messages_queued, queued);
+		close(fd);
+		teardown(&w);
+	}
+	struct world w;
+	setup(&w, "");
+	static char line[4096];
+	memset(line, 'x', sizeof line - 3);
+	memcpy(line + sizeof line - 3, "\r\n", 3);
+	uint64_t before = counter_get(COUNTER_refused_line);
+	int fd = dial(w.port);
+	tell_text(&w, fd, line);
+	expect(&w, fd, "500 5.5.2 Line too long");
+	assert_int_equal(counter_get(COUNTER_refused_line), before + 1);
+	close(fd);
+	teardown(&w);
+}
+
 static void test_relaying(void **state)
 {
 	(void)state;
@@ -974,6 +1027,7 @@ int main(void)
 		cmocka_unit_test(test_vanishing),
 		cmocka_unit_test(test_storage_faults),
 		cmocka_unit_test(test_session_limits),
+		cmocka_unit_test(test_counters),
 		cmocka_unit_test(test_relaying),
 		cmocka_unit_test(test_time_limits),
 		cmocka_unit_test(test_a_client_that_does_not_read),
