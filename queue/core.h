@@ -5,7 +5,7 @@
  *   queue.c     plumbing: the thread, its timers, start and stop     inspect.c, trace.c   what operators ask
  *   schedule.c  what is due: deliveries, probes of sites, look-ups
  *   route.c     domain → MX → site                                   reclaim.c   journal segments, checkpoints
- *   dispatch.c  sites: dials, connections, transactions
+ *   dispatch.c, dialling.c  sites: dials, connections, transactions
  *   settle.c    what an attempt came to: outcome, deferral, bounce   bouncer.c
  *   index.c     messages in and out, holds, removals
  *

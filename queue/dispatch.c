@@ -7,6 +7,7 @@
 
 #include "conf/clock.h"
 #include "conf/counter.h"
+#include "queue/dialling.h"
 #include "queue/index.h"
 #include "queue/link.h"
 #include "queue/retry.h"
@@ -18,6 +19,7 @@ enum {
 	SWEEP_SLICE = 200,
 	BACKLOG_MS = 60000, /* mail that waits for so long is a backlog */
 	PARTIAL_MS = 1000,  /* the rest of a site whose better addresses had no room */
+	LOCAL_MS = 5000,    /* … where no path could be tried for want of something here */
 	BESIDE_MS = 60000,  /* after a failed dial: one more is tried beside the connections that live */
 };
 
@@ -71,20 +73,12 @@ static bool may_begin(const struct queue *q)
 
 /* ---- transactions ---- */
 
-static bool was_tried(const struct delivery *d, const struct endpoint *to)
-{
-	for (unsigned i = 0; d->tries != NULL && i < d->tries->tried_count; i++)
-		if (endpoint_equal(&d->tries->tried[i], to))
-			return true;
-	return false;
-}
-
 static bool other_path_left(const struct queue *q, const struct site *s, const struct delivery *d, unsigned sessions)
 {
 	if (sessions >= q->conf->race.sessions_per_attempt)
 		return false;
 	for (unsigned i = 0; i < s->candidate_count; i++)
-		if (!was_tried(d, &s->candidates[i].to))
+		if (!site_was_tried(d, &s->candidates[i].to))
 			return true;
 	return false;
 }
@@ -403,9 +397,9 @@ static void log_waiting(const struct site *s, struct delivery *d)
 		LF_NUM("recipients", d->count), LF_STR("site", s->lane.site), LF_STR("reason", s->reason));
 }
 
-/* No path works: the site rests, and all that waits for it waits with it; not for long if paths were left out
- * (`partial`). */
-static void begin_rest(struct queue *q, struct site *s, const struct dial *dial, const struct reply *r, bool partial)
+/* No path works: the site rests, and all that waits for it waits with it; for `brief` (0: by retry's times) if
+ * that was not the paths' fault. */
+static void begin_rest(struct queue *q, struct site *s, const struct dial *dial, const struct reply *r, uint64_t brief)
 {
 	uint64_t now = core_now(q);
 	attempt_free(s->fault);
@@ -419,14 +413,23 @@ static void begin_rest(struct queue *q, struct site *s, const struct dial *dial,
 	s->resting = true;
 	s->probe_due = false;
 	s->known = false;
-	s->failures += !partial;
-	uint64_t probe = now + (partial ? PARTIAL_MS : retry_delay(q->conf, s->failures, false, q->chance()));
+	s->failures += brief == 0;
+	uint64_t probe = now + (brief ? brief : retry_delay(q->conf, s->failures, false, q->chance()));
 	due_set(&q->due, &s->due, probe);
 	char stamp[CLOCK_STAMP];
 	LOG_WARN("site-rests", LF_STR("site", s->lane.site), LF_NUM("failures", s->failures),
 		LF_NUM("waiting", s->ready_count), LF_STR("probe", clock_stamp(core_wall(q, probe), stamp)),
 		LF_STR("reason", r->text));
 	dispatch_sweep(q, s);
+}
+
+/* No descriptor, no memory: that says nothing of the site. */
+static bool nothing_tried(const struct dial *dial)
+{
+	for (unsigned i = 0; i < dial->path_count; i++)
+		if (dial->paths[i].fault != FAULT_LOCAL)
+			return false;
+	return true;
 }
 
 static void dial_lost(struct queue *q, struct site *s, const struct dial *dial, const struct dialling *w)
@@ -449,9 +452,10 @@ static void dial_lost(struct queue *q, struct site *s, const struct dial *dial, 
 		due_set(&q->due, &s->due, core_now(q) + BESIDE_MS);
 		return;
 	}
-	begin_rest(q, s, dial, &r, w->partial);
+	uint64_t brief = w->partial ? PARTIAL_MS : nothing_tried(dial) ? LOCAL_MS : 0;
+	begin_rest(q, s, dial, &r, brief);
 	struct delivery *d = TAILQ_FIRST(&s->ready);
-	if (d == NULL || w->partial)
+	if (d == NULL || brief != 0)
 		return;
 	index_detach(q, d);
 	if (settle_begin(q, d) != 0) {
@@ -463,24 +467,6 @@ static void dial_lost(struct queue *q, struct site *s, const struct dial *dial, 
 	settle_end_at_rest(q, d, &r, s->due.at);
 }
 
-static void count_addresses(const struct queue *q, const struct dialling *w, int change)
-{
-	for (unsigned i = 0; i < w->counted; i++)
-		memory_opened(q->memory, &w->addresses[i], change);
-}
-
-/* The worse preferences of many sites are one host: they would wait for each other, and most never come there. */
-static void take_address(struct dialling *w, const struct candidate *c)
-{
-	for (unsigned i = 0; i < w->counted; i++)
-		if (endpoint_equal(&w->addresses[i], &c->to))
-			return;
-	if (w->counted == CANDIDATES_MAX || (w->counted > 0 && c->preference > w->preference))
-		return;
-	w->preference = c->preference;
-	w->addresses[w->counted++] = c->to;
-}
-
 static void on_dial(struct dial *dial)
 {
 	struct dialling *w = dial->arg;
@@ -488,7 +474,7 @@ static void on_dial(struct dial *dial)
 	struct queue *q = s->queue;
 	struct delivery *picky = w->picky;
 	TAILQ_REMOVE(&s->dials, w, next);
-	count_addresses(q, w, -1);
+	dialling_count(q, w, -1);
 	s->dial_count--;
 	s->picky_count -= picky != NULL;
 	q->dials--;
@@ -504,45 +490,13 @@ static void on_dial(struct dial *dial)
 	dispatch_turns(q);
 }
 
-/* Are those left, with others left out for want of room, worth a dial? Not if they are of a worse preference or known
- * to be broken: room comes. */
-static bool worth_it(const struct site *s, const struct delivery *d, const struct candidate *left, unsigned n)
-{
-	unsigned best = UINT16_MAX;
-	for (unsigned i = 0; i < s->candidate_count; i++)
-		if (s->candidates[i].preference < best && !was_tried(d, &s->candidates[i].to))
-			best = s->candidates[i].preference;
-	for (unsigned i = 0; i < n; i++)
-		if (left[i].preference == best && !left[i].doubtful)
-			return true;
-	return false;
-}
-
-static struct dial *build_dial(struct queue *q, struct site *s, struct delivery *d, struct dialling *w)
-{
-	struct candidate *candidates = calloc(CANDIDATES_MAX, sizeof *candidates);
-	if (candidates == NULL)
-		return NULL;
-	unsigned n = site_candidates(q, s, d, true, candidates, &w->partial);
-	if (w->partial && !worth_it(s, d, candidates, n))
-		n = 0;
-	struct ioloop *loop = &q->loops[q->next_loop++ % q->loop_count];
-	struct dial *dial = n ? dial_new(loop, q->mailbox, q->conf, q->store, &s->lane) : NULL;
-	for (unsigned i = 0; dial != NULL && i < n; i++) {
-		dial_add(dial, &candidates[i]);
-		take_address(w, &candidates[i]);
-	}
-	free(candidates);
-	return dial;
-}
-
 /* For a delivery that must have another path, or for whoever is first. False if none was started: then the site waits
  * for its turn. */
 static bool start_dial(struct queue *q, struct site *s, struct delivery *picky)
 {
 	struct delivery *first = picky ? picky : TAILQ_FIRST(&s->ready);
 	struct dialling *w = calloc(1, sizeof *w);
-	struct dial *dial = w ? build_dial(q, s, first, w) : NULL;
+	struct dial *dial = w ? dialling_build(q, s, first, w) : NULL;
 	if (dial == NULL) {
 		free(w);
 		if (picky != NULL)
@@ -551,7 +505,7 @@ static bool start_dial(struct queue *q, struct site *s, struct delivery *picky)
 			wait_for_turn(q, s); /* every address has limits { address_connections } */
 		return false;
 	}
-	count_addresses(q, w, 1);
+	dialling_count(q, w, 1);
 	w->dial = dial;
 	w->site = s;
 	w->picky = picky;
@@ -576,7 +530,7 @@ static bool start_dial(struct queue *q, struct site *s, struct delivery *picky)
 static bool family_left(const struct site *s, const struct delivery *d, enum family family)
 {
 	for (unsigned i = 0; i < s->candidate_count; i++)
-		if (s->candidates[i].to.ip.family == family && !was_tried(d, &s->candidates[i].to))
+		if (s->candidates[i].to.ip.family == family && !site_was_tried(d, &s->candidates[i].to))
 			return true;
 	return false;
 }
@@ -590,7 +544,7 @@ static struct link *idle_link(const struct site *s, const struct delivery *d)
 	struct link *l, *found = NULL;
 	TAILQ_FOREACH (l, &s->idle, next) {
 		const struct endpoint *to = &connection_info(l->connection)->to;
-		if (l->closing || was_tried(d, to) || (other != FAMILY_NONE && to->ip.family != other))
+		if (l->closing || site_was_tried(d, to) || (other != FAMILY_NONE && to->ip.family != other))
 			continue;
 		if (d->greylisted == NULL || endpoint_equal(d->greylisted, to))
 			return l;
@@ -711,15 +665,8 @@ void dispatch_refresh(struct queue *q, struct site *s, bool complete)
 	struct candidate *candidates = calloc(CANDIDATES_MAX, sizeof *candidates);
 	struct dialling *w;
 	TAILQ_FOREACH (w, &s->dials, next) {
-		bool full = false;
-		count_addresses(q, w, -1);
-		unsigned n = candidates ? site_candidates(q, s, w->picky, false, candidates, &full) : 0;
-		for (unsigned i = 0; i < n; i++) {
-			dial_add(w->dial, &candidates[i]);
-			take_address(w, &candidates[i]);
-		}
-		count_addresses(q, w, 1);
-		w->partial |= full;
+		if (candidates != NULL)
+			dialling_refresh(q, w, candidates);
 		if (complete)
 			dial_complete(w->dial);
 	}

@@ -224,7 +224,7 @@ void site_take_addresses(struct queue *q, struct site *s, const struct mx *mx, u
 	s->candidate_count = n;
 }
 
-static bool was_tried(const struct delivery *d, const struct endpoint *to)
+bool site_was_tried(const struct delivery *d, const struct endpoint *to)
 {
 	for (unsigned i = 0; d != NULL && d->tries != NULL && i < d->tries->tried_count; i++)
 		if (endpoint_equal(&d->tries->tried[i], to))
@@ -247,7 +247,7 @@ unsigned site_candidates(
 	unsigned n = 0;
 	*full = false;
 	for (unsigned i = 0; i < s->candidate_count; i++) {
-		if (was_tried(d, &s->candidates[i].to))
+		if (site_was_tried(d, &s->candidates[i].to))
 			continue;
 		if (memory_open(q->memory, &s->candidates[i].to) >= q->conf->limits.address_connections) {
 			*full = true;

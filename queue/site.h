@@ -12,6 +12,8 @@ struct site *site_get(struct queue *q, const struct mx *mx, uint16_t port, const
 struct site *site_find(const struct queue *q, const char *name);
 /* Takes up the addresses that the answer has. */
 void site_take_addresses(struct queue *q, struct site *s, const struct mx *mx, uint16_t port);
+/* Has the delivery's attempt (`d` may be NULL) used the address already? */
+bool site_was_tried(const struct delivery *d, const struct endpoint *to);
 /* What a dial may try now, with its history, sorted by preference; for `d` (may be NULL) without what it has tried.
  * `out` has room for CANDIDATES_MAX. With `probe` doubtful addresses whose doubt is over may be probed by this dial.
  * Returns the count; `*full` says that some were left out because of limits { address_connections }. */

@@ -119,6 +119,8 @@ enum fault connection_fault_of(int uv_error)
 		{UV_ENETUNREACH, FAULT_UNREACHABLE},
 		{UV_EHOSTUNREACH, FAULT_UNREACHABLE},
 		{UV_ENETDOWN, FAULT_UNREACHABLE},
+		{UV_EPROTO, FAULT_UNREACHABLE}, /* ICMPv6 parameter problem, ICMP protocol unreachable */
+		{UV_ENOPROTOOPT, FAULT_UNREACHABLE},
 		{UV_EADDRNOTAVAIL, FAULT_UNREACHABLE}, /* no address of our own in that family */
 		{UV_EAFNOSUPPORT, FAULT_UNREACHABLE},
 		{UV_EINVAL, FAULT_UNREACHABLE}, /* a blackhole route */

@@ -115,6 +115,27 @@ static void test_addresses_stay_while_asked_for(void **state)
 	fixture_end();
 }
 
+/* An answer has run out: whoever comes before the next one is there waits for it, and goes where it says. */
+static void test_waits_for_the_new_answer(void **state)
+{
+	(void)state;
+	fixture_begin(NULL);
+	many(1, 1);
+	struct connection *c = connect_site(SITE, "192.0.2.1");
+	answer(c, "250 ok");
+	commit_all();
+	fx.clock += HOURS(25);
+	zone("d.example", "MX", "OK 10 new.x");
+	many(2, 2);
+	assert_int_equal(state_of(2, "b@d.example"), DELIVERY_ROUTING);
+	assert_int_equal(state_of(3, "b@d.example"), DELIVERY_ROUTING);
+	assert_int_equal(dns_waiting(), 1);
+	dns_run();
+	assert_non_null(dial_to("new.x"));
+	assert_int_equal(c->count, 1);
+	fixture_end();
+}
+
 /* ---- dials that fail ---- */
 
 /* Many dials fail at the same moment: that is one failure, of the site and of the path. */
@@ -149,6 +170,25 @@ static void test_dials_that_fail_together(void **state)
 	assert_true(path.doubtful);
 	memory_fill(fx.q.memory, &path, true, core_now(&fx.q) + MINUTES(1));
 	assert_false(path.doubtful);
+	fixture_end();
+}
+
+/* No descriptor was left: the paths were not tried, so the site does not rest as if they had failed. */
+static void test_want_of_something_here(void **state)
+{
+	(void)state;
+	fixture_begin(NULL);
+	many(1, 2);
+	dns_run();
+	dial_end(dial_to(SITE), "2001:db8::1 local, 192.0.2.1 local");
+	assert_string_equal(fx.journal, "");
+	assert_int_equal(delivery_of(1, "b@d.example")->attempts, 0);
+	assert_int_equal(fx.dial_count, 0);
+	pass(SECONDS(6));
+	assert_int_equal(fx.dial_count, 1);
+	dial_end(dial_to(SITE), "2001:db8::1 local, 192.0.2.1 refused");
+	assert_int_equal(site_named(SITE)->failures, 1);
+	assert_in_range(site_named(SITE)->due.at - core_now(&fx.q), MINUTES(4), MINUTES(6));
 	fixture_end();
 }
 
@@ -344,7 +384,9 @@ int main(void)
 		cmocka_unit_test(test_domain_leaves_while_asked_for),
 		cmocka_unit_test(test_site_changes_while_asked_for),
 		cmocka_unit_test(test_addresses_stay_while_asked_for),
+		cmocka_unit_test(test_waits_for_the_new_answer),
 		cmocka_unit_test(test_dials_that_fail_together),
+		cmocka_unit_test(test_want_of_something_here),
 		cmocka_unit_test(test_second_path_holds_nobody_up),
 		cmocka_unit_test(test_dial_beside_a_busy_connection),
 		cmocka_unit_test(test_one_race_after_a_pause),

@@ -1,0 +1,69 @@
+/* queue/dialling.c: state. */
+#include "queue/dialling.h"
+
+#include <stdlib.h>
+
+#include "queue/site.h"
+
+void dialling_count(struct queue *q, const struct dialling *w, int change)
+{
+	for (unsigned i = 0; i < w->counted; i++)
+		memory_opened(q->memory, &w->addresses[i], change);
+}
+
+/* The worse preferences of many sites are one host: they would wait for each other, and most never come there. */
+static void take_address(struct dialling *w, const struct candidate *c)
+{
+	for (unsigned i = 0; i < w->counted; i++)
+		if (endpoint_equal(&w->addresses[i], &c->to))
+			return;
+	if (w->counted == CANDIDATES_MAX || (w->counted > 0 && c->preference > w->preference))
+		return;
+	w->preference = c->preference;
+	w->addresses[w->counted++] = c->to;
+}
+
+/* Are those left, with others left out for want of room, worth a dial? Not if they are of a worse preference or known
+ * to be broken: room comes. */
+static bool worth_it(const struct site *s, const struct delivery *d, const struct candidate *left, unsigned n)
+{
+	unsigned best = UINT16_MAX;
+	for (unsigned i = 0; i < s->candidate_count; i++)
+		if (s->candidates[i].preference < best && !site_was_tried(d, &s->candidates[i].to))
+			best = s->candidates[i].preference;
+	for (unsigned i = 0; i < n; i++)
+		if (left[i].preference == best && !left[i].doubtful)
+			return true;
+	return false;
+}
+
+struct dial *dialling_build(struct queue *q, struct site *s, struct delivery *d, struct dialling *w)
+{
+	struct candidate *candidates = calloc(CANDIDATES_MAX, sizeof *candidates);
+	if (candidates == NULL)
+		return NULL;
+	unsigned n = site_candidates(q, s, d, true, candidates, &w->partial);
+	if (w->partial && !worth_it(s, d, candidates, n))
+		n = 0;
+	struct ioloop *loop = &q->loops[q->next_loop++ % q->loop_count];
+	struct dial *dial = n ? dial_new(loop, q->mailbox, q->conf, q->store, &s->lane) : NULL;
+	for (unsigned i = 0; dial != NULL && i < n; i++) {
+		dial_add(dial, &candidates[i]);
+		take_address(w, &candidates[i]);
+	}
+	free(candidates);
+	return dial;
+}
+
+void dialling_refresh(struct queue *q, struct dialling *w, struct candidate candidates[CANDIDATES_MAX])
+{
+	bool full;
+	dialling_count(q, w, -1); /* its own places are no reason to leave them out */
+	unsigned n = site_candidates(q, w->site, w->picky, false, candidates, &full);
+	for (unsigned i = 0; i < n; i++) {
+		dial_add(w->dial, &candidates[i]);
+		take_address(w, &candidates[i]);
+	}
+	dialling_count(q, w, 1);
+	w->partial |= full;
+}
