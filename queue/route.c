@@ -48,7 +48,8 @@ int route_wanted(const struct conf *c, const char *domain, const struct conf_rou
 
 bool route_is_fresh(const struct queue *q, const struct domain *domain)
 {
-	return domain->site != NULL && domain->mx != NULL && domain->conf == q->conf &&
+	/* while it is asked anew the old answer is none */
+	return domain->site != NULL && domain->mx != NULL && domain->conf == q->conf && domain->mx->state == MX_HOSTS &&
 	       (!domain->mx->complete || q->clock() < domain->mx->expires_ms);
 }
 
