@@ -57,11 +57,12 @@ $(1)/libhelpers.a: $(HELPERS:%.c=$(1)/obj/%.o) Makefile
 $(1)/unit/%: $(1)/obj/tests/unit/%.o $(1)/libhelpers.a $(1)/librelay64.a
 	@mkdir -p $$(dir $$@)
 	@echo '  LINK  $$@'
-	@$$(CC) $(2) $(3) -o $$@ $$(filter %.o,$$^) $$(filter %.a,$$^) $(LIBS) -lcmocka
+	@$$(CC) $(2) $(3) $$(WRAPPED:%=-Wl,--wrap=%) -o $$@ $$(filter %.o,$$^) $$(filter %.a,$$^) $(LIBS) -lcmocka
 $(FAKED_BY_queue:tests/unit/%.c=$(1)/unit/%): $(1)/obj/tests/unit/queue_fakes.o
 $(FAKED_BY_inspect:tests/unit/%.c=$(1)/unit/%): $(1)/obj/tests/unit/inspect_fake.o
 -include $(shell find $(1)/obj -name '*.d' 2>/dev/null)
 endef
+%/nomemory_test: WRAPPED := malloc calloc realloc reallocarray strdup strndup
 .SECONDARY:
 $(eval $(call variant,build,$(OPTIMISE),$(HARDEN)))
 $(eval $(call variant,build/asan,$(SANITIZE),))

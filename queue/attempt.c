@@ -238,6 +238,34 @@ static void get_rcpts(struct reader *r, struct attempt *a)
 	}
 }
 
+static int get_arrays(struct reader *r, struct attempt *a)
+{
+	a->path_count = reader_u16(r);
+	if (r->bad || a->path_count > ATTEMPT_PATHS_MAX || a->used >= a->path_count || a->used < -1)
+		return -EBADMSG;
+	a->paths = calloc(a->path_count ? a->path_count : 1, sizeof *a->paths);
+	if (a->paths == NULL)
+		return -ENOMEM;
+	for (unsigned i = 0; !r->bad && i < a->path_count; i++)
+		get_path(r, &a->paths[i]);
+	a->reply_count = reader_u16(r);
+	if (r->bad || a->reply_count > ATTEMPT_REPLIES_MAX)
+		return -EBADMSG;
+	a->replies = calloc(a->reply_count ? a->reply_count : 1, sizeof *a->replies);
+	if (a->replies == NULL)
+		return -ENOMEM;
+	for (unsigned i = 0; !r->bad && i < a->reply_count; i++)
+		get_reply(r, &a->replies[i]);
+	a->rcpt_count = reader_u16(r);
+	if (r->bad || a->rcpt_count > r->left / 5)
+		return -EBADMSG;
+	a->rcpts = calloc(a->rcpt_count ? a->rcpt_count : 1u, sizeof *a->rcpts);
+	if (a->rcpts == NULL)
+		return -ENOMEM;
+	get_rcpts(r, a);
+	return r->bad || r->left != 0 ? -EBADMSG : 0;
+}
+
 int attempt_decode(struct attempt **out, const void *p, size_t n)
 {
 	struct reader r;
@@ -251,30 +279,7 @@ int attempt_decode(struct attempt **out, const void *p, size_t n)
 	a->next_ms = reader_u64(&r);
 	get_text(&r, a->site, sizeof a->site);
 	a->used = (int16_t)reader_u16(&r);
-
-	int err = -EBADMSG;
-	a->path_count = reader_u16(&r);
-	if (a->path_count > ATTEMPT_PATHS_MAX || a->used >= a->path_count || a->used < -1)
-		goto done;
-	a->paths = calloc(a->path_count ? a->path_count : 1, sizeof *a->paths);
-	for (unsigned i = 0; a->paths != NULL && !r.bad && i < a->path_count; i++)
-		get_path(&r, &a->paths[i]);
-	a->reply_count = reader_u16(&r);
-	if (r.bad || a->reply_count > ATTEMPT_REPLIES_MAX)
-		goto done;
-	a->replies = calloc(a->reply_count ? a->reply_count : 1, sizeof *a->replies);
-	for (unsigned i = 0; a->replies != NULL && !r.bad && i < a->reply_count; i++)
-		get_reply(&r, &a->replies[i]);
-	a->rcpt_count = reader_u16(&r);
-	if (r.bad || a->rcpt_count > r.left / 5)
-		goto done;
-	a->rcpts = calloc(a->rcpt_count ? a->rcpt_count : 1u, sizeof *a->rcpts);
-	err = -ENOMEM;
-	if (a->paths == NULL || a->replies == NULL || a->rcpts == NULL)
-		goto done;
-	get_rcpts(&r, a);
-	err = r.bad || r.left != 0 ? -EBADMSG : 0;
-done:
+	int err = get_arrays(&r, a);
 	if (err != 0) {
 		attempt_free(a);
 		return err;
