@@ -79,6 +79,7 @@ static void on_stored(struct letter *letter)
 			body_unref(kept);
 	}
 	if (err == 0) {
+		m->arrival = core_now(q); /* whatever the wall clock did since it was read */
 		schedule_message(q, m);
 	} else {
 		q->incomplete = true;

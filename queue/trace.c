@@ -153,6 +153,10 @@ static void on_dial(struct dial *d)
 static void begin_race(struct trace *t)
 {
 	struct queue *q = t->queue;
+	if (q->draining) { /* the I/O loops may have ended */
+		finish(t, -ECANCELED, "the relay is stopping");
+		return;
+	}
 	struct candidate *candidates = calloc(CANDIDATES_MAX, sizeof *candidates);
 	bool full;
 	unsigned n = candidates ? site_candidates(q, &t->site, NULL, false, candidates, &full) : 0;

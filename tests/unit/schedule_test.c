@@ -481,6 +481,37 @@ static void test_replayed_times(void **state)
 	fixture_end();
 }
 
+/* The clock was a month ahead when the times were written: nobody waits a month. */
+static void test_times_of_a_wrong_clock(void **state)
+{
+	(void)state;
+	for (unsigned held = 0; held < 2; held++) {
+		fixture_begin(NULL);
+		fx.q.draining = true;
+		const struct envelope_rcpt rcpt = {"b@d.example", 0, RCPT_QUEUED, 3, BEGIN + DAYS(30)};
+		const struct envelope e = {.id = 9,
+			.arrival_ms = BEGIN + DAYS(29),
+			.size = 100,
+			.flags = held ? ENVELOPE_HELD : 0,
+			.sender = "",
+			.client = "",
+			.helo = "",
+			.reason = "",
+			.rcpts = &rcpt,
+			.rcpt_count = 1};
+		struct message *m;
+		assert_int_equal(index_add(&fx.q, &e, fx.end, fx.end, false, NULL, &m), 0);
+		schedule_all(&fx.q);
+		if (held) {
+			assert_int_equal(state_of(9, "b@d.example"), DELIVERY_HELD);
+			index_release(&fx.q, m, true);
+			schedule_message(&fx.q, m);
+		}
+		assert_int_equal(delivery_of(9, "b@d.example")->due.at, BEGIN + HOURS(1));
+		fixture_end();
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -503,6 +534,7 @@ int main(void)
 		cmocka_unit_test(test_lookup_fails_at_the_end_of_a_rest),
 		cmocka_unit_test(test_retry_probes),
 		cmocka_unit_test(test_replayed_times),
+		cmocka_unit_test(test_times_of_a_wrong_clock),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
