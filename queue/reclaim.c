@@ -259,11 +259,9 @@ static void on_checkpoint(void *arg, int err)
 {
 	struct reclaim *r = arg;
 	r->checkpoint = CHECKPOINT_NONE;
-	if (err == 0)
-		COUNT(checkpoints);
-	else
+	if (err != 0)
 		LOG_WARN("checkpoint-failed", LF_STR("error", strerror(-err)),
-			LF_STR("what", "the older one stays in use"));
+			LF_STR("what", "the next start may have to read more of the journal"));
 	void (*done)(void *, int) = r->done;
 	r->done = NULL;
 	if (done != NULL)

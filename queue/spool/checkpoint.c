@@ -289,6 +289,15 @@ int checkpoint_finish(struct checkpoint *c)
 	return err;
 }
 
+int checkpoint_drop(const struct files *files, int spool)
+{
+	char name[NAME];
+	int err = 0;
+	for (uint32_t number; err == 0 && (number = highest(spool, UINT32_MAX));)
+		err = files->unlink(files->arg, spool, final_name(number, name));
+	return err ? err : files->sync(files->arg, spool);
+}
+
 void checkpoint_abort(struct checkpoint *c)
 {
 	if (c)

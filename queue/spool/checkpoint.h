@@ -49,6 +49,8 @@ int checkpoint_write(struct checkpoint *c, struct checkpoint_block *block);
 /* The worker, when the last block is written and the owner adds no more (what was not cut is written here): syncs,
  * renames, syncs the directory, unlinks older ones; frees. 0, or negative: the older checkpoint stays. */
 int checkpoint_finish(struct checkpoint *c);
+/* Unlinks all checkpoints, durably: the next start scans the whole journal. A worker, none being written. */
+int checkpoint_drop(const struct files *files, int spool);
 /* Unlinks the temporary file and frees. NULL is fine. */
 void checkpoint_abort(struct checkpoint *c);
 

@@ -35,6 +35,9 @@ int snapshot_begin(struct snapshot *s, const struct files *files, int spool, con
 	if (err != 0)
 		return err;
 	s->head = *head;
+	s->files = files;
+	s->spool = spool;
+	s->dropped = false;
 	s->home = home;
 	s->begun = begun;
 	s->begun_arg = arg;
@@ -109,6 +112,9 @@ static void run_finish(struct job *job)
 	else
 		checkpoint_abort(s->checkpoint);
 	s->checkpoint = NULL;
+	/* Freed segments wait for a newer checkpoint, and it for their space: without any they need not wait. */
+	if (s->err == -ENOSPC || s->err == -EDQUOT)
+		s->dropped = checkpoint_drop(s->files, s->spool) == 0;
 }
 
 static void on_finished(struct letter *letter)

@@ -22,6 +22,8 @@ struct snapshot {
 	struct workers *workers;
 	struct checkpoint *checkpoint;
 	struct checkpoint_head head;
+	const struct files *files;
+	int spool;
 	struct mailbox *home;
 	void (*begun)(void *arg);
 	void *begun_arg;
@@ -32,6 +34,7 @@ struct snapshot {
 	struct snapshot_block blocks[SNAPSHOT_BLOCKS];
 	struct job last;
 	int err;
+	bool dropped; /* with `done`: there was no space, and the older ones are gone, too */
 	bool active, whole;
 	bool full;  /* the open block is, and the others wait for the disk */
 	bool asked; /* for an entry meanwhile */

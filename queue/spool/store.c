@@ -23,7 +23,8 @@ enum {
 	CEILING_RENEW_MS = 1800000,
 	CEILING_LEAST_MS = 60000, /* above the floor: room for four thousand million IDs a giver */
 	MIN_FREE_FILES = 1000,
-	SPARE_SEGMENTS = 8, /* the journal may grow by so many above twice what lives in it before mail is moved */
+	SPARE_SEGMENTS = 8, /* the journal may grow by so many above twice what lives in it before mail is moved; */
+	SPARE_TIGHT = 2,    /* when space is short, by so many above one and a half times that */
 };
 
 struct store {
@@ -380,11 +381,14 @@ uint32_t store_oldest_segment(struct store *s)
 uint32_t store_reclaim_wanted(struct store *s, uint64_t live_bytes)
 {
 	struct journal_status st;
+	bool tight = store_room(s, 0) == STORE_FULL;
 	journal_status(s->journal, &st);
 	uint64_t freed = segments_freed_bytes(&s->segments);
 	uint64_t bytes = st.bytes > freed ? st.bytes - freed : 0;
+	uint64_t spare = tight ? SPARE_TIGHT : SPARE_SEGMENTS;
 	if (live_bytes != 0 &&
-		(live_bytes > UINT64_MAX / 4 || bytes <= 2 * live_bytes + (uint64_t)SPARE_SEGMENTS * st.segment_size))
+		(live_bytes > UINT64_MAX / 4 ||
+			bytes <= live_bytes + (tight ? live_bytes / 2 : live_bytes) + spare * st.segment_size))
 		return 0;
 	return segments_oldest(&s->segments);
 }
@@ -437,10 +441,10 @@ static void on_checkpoint(void *arg, int err)
 	if (err == 0) {
 		COUNT(checkpoints);
 		segments_set_checkpoint(&s->segments, s->snapshot.head.at.segment);
-		release(s);
-	} else {
-		LOG_WARN("checkpoint-failed", LF_STR("error", strerror(-err)));
+	} else if (s->snapshot.dropped) {
+		segments_set_checkpoint(&s->segments, 0);
 	}
+	release(s);
 	s->checkpoint_done(s->checkpoint_arg, err);
 }
 

@@ -298,6 +298,46 @@ static void test_checkpoint_that_cannot_be_written(void **state)
 	expect_same_after_reopen(b);
 }
 
+/* A full disk: the checkpoint for which a freed segment waits cannot be written, and its space is what that needs. */
+static void test_freed_segment_on_a_full_disk(void **state)
+{
+	struct bench *b = *state;
+	add(b, 1, 60000);
+	add(b, 2, 1000);
+	assert_int_equal(bench_checkpoint(b), 0);
+	end(b, 1);
+	uint32_t oldest;
+	for (uint64_t id = 10; (oldest = store_oldest_segment(b->store)) == 0; id++)
+		add(b, id, 60000);
+	empty_segment(b, oldest);
+	nudge(b);
+	assert_true(store_checkpoint_wanted(b->store));
+	faults_on("disk");
+	faults_set(FAULT_WRITE, ENOSPC, 0, UINT32_MAX);
+	assert_int_equal(bench_checkpoint(b), -ENOSPC);
+	faults_clear();
+	await_reuse(b, oldest);
+	assert_false(store_checkpoint_wanted(b->store));
+	expect_same_after_reopen(b);
+}
+
+/* When space is short, less of the journal may be dead. */
+static void test_short_of_space(void **state)
+{
+	struct bench *b = *state;
+	for (uint64_t id = 1; id <= 90; id++)
+		add(b, id, 60000);
+	uint32_t oldest = store_oldest_segment(b->store);
+	assert_int_equal(store_reclaim_wanted(b->store, 1 << 20), 0);
+	struct conf tight = *b->conf;
+	tight.spool_io.min_free = UINT64_MAX / 2;
+	store_configure(b->store, &tight);
+	assert_int_equal(store_room(b->store, 0), STORE_FULL);
+	assert_int_equal(store_reclaim_wanted(b->store, 1 << 20), oldest);
+	assert_int_equal(store_reclaim_wanted(b->store, 5 << 20), 0);
+	store_configure(b->store, b->conf);
+}
+
 int main(void)
 {
 #define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
@@ -308,6 +348,8 @@ int main(void)
 		T(test_only_the_oldest_is_wanted),
 		T(test_checkpoint_in_many_blocks),
 		T(test_checkpoint_that_cannot_be_written),
+		T(test_freed_segment_on_a_full_disk),
+		T(test_short_of_space),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
