@@ -105,8 +105,9 @@ install: all                                          ## install to DESTDIR and 
 	install -m 644 queue/relayq.1 $(DESTDIR)$(PREFIX)/share/man/man1/relayq.1
 	install -m 644 conf/relay64.conf.5 $(DESTDIR)$(PREFIX)/share/man/man5/relay64.conf.5
 	install -m 644 smtpd/relay64.8 $(DESTDIR)$(PREFIX)/share/man/man8/relay64.8
-	install -m 644 conf/relay64.conf.sample README.md NEWS LICENSE contrib/recipes.md contrib/relay64.service \
+	install -m 644 conf/relay64.conf.sample README.md NEWS LICENSE contrib/recipes.md \
 		$(DESTDIR)$(PREFIX)/share/doc/relay64/
+	sed 's,/usr/local/,$(PREFIX)/,' contrib/relay64.service > $(DESTDIR)$(PREFIX)/share/doc/relay64/relay64.service
 	install -D -m 644 contrib/completion.bash $(DESTDIR)$(PREFIX)/share/bash-completion/completions/relayq
 
 TEXTS    := $(SOURCES) $(HEADERS) $(wildcard tests/unit/*.c tests/unit/*.h)
@@ -129,6 +130,6 @@ clean:                                                ## remove build/
 	rm -rf build
 
 help:                                                 ## this list
-	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1|\2/p' Makefile | column -t -s '|'
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' Makefile
 
 .PHONY: all deps test-deps run test unit lab crash demo install format lint clean help
