@@ -38,8 +38,8 @@ struct tries {
 	unsigned sessions;  /* that got as far as MAIL */
 	unsigned unstarted; /* connections that closed under it before MAIL */
 	unsigned tried_count;
-	struct endpoint tried[8];
-	enum family other; /* the family that the next path should have; FAMILY_NONE */
+	struct endpoint tried[10]; /* as many as race { sessions_per_attempt } may be */
+	enum family other;	   /* the family that the next path should have; FAMILY_NONE */
 	uint32_t race_ms, transfer_ms;
 	unsigned delivered_noted;  /* recipients whose delivery is on its way to the disk already */
 	bool greylisted;	   /* some answer looked like greylisting */

@@ -52,6 +52,13 @@ static void wait_for_turn(struct queue *q, struct site *s)
 	TAILQ_INSERT_TAIL(&q->sites_in_turn, s, turn);
 }
 
+/* All places, with the reserve for sites that have nothing yet. */
+static uint64_t places_in_all(const struct queue *q)
+{
+	uint64_t most = q->conf->limits.connections;
+	return most + most / 4 + 1;
+}
+
 /* Room by the limits of all; a site that has nothing yet draws on a reserve. A site that finds none waits for its
  * turn. */
 static bool all_have_room(struct queue *q, struct site *s)
@@ -59,7 +66,7 @@ static bool all_have_room(struct queue *q, struct site *s)
 	uint64_t most = q->conf->limits.connections;
 	uint64_t taken = q->links + q->dials;
 	bool nothing_yet = s->links + s->dial_count == 0;
-	if (nothing_yet ? taken < most + most / 4 + 1 : taken < most && q->dials < most / 2 + 1)
+	if (nothing_yet ? taken < places_in_all(q) : taken < most && q->dials < most / 2 + 1)
 		return true;
 	COUNT(limit_connections);
 	wait_for_turn(q, s);
@@ -294,8 +301,9 @@ static void on_link_closed(struct queue *q, struct site *s)
 {
 	if (s->links == 0)
 		s->known = false; /* paths change meanwhile: the next race is alone again */
-	dispatch_pump(q, s);
+	/* who waited for a place has it before the site that had it */
 	dispatch_turns(q);
+	dispatch_pump(q, s);
 }
 
 /* A family failed here while the other was greeted: the other goes first for a while, longer each time. */
@@ -711,7 +719,7 @@ void dispatch_turns(struct queue *q)
 {
 	for (int n = 0; n < 16; n++) {
 		struct site *s = TAILQ_FIRST(&q->sites_in_turn);
-		if (s == NULL || q->links + q->dials >= q->conf->limits.connections)
+		if (s == NULL || q->links + q->dials >= places_in_all(q))
 			return;
 		TAILQ_REMOVE(&q->sites_in_turn, s, turn);
 		s->in_turn = false;

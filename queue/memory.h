@@ -29,7 +29,7 @@ bool memory_doubts(const struct path_try *p);
 /* What a race learned of one path. */
 void memory_note(struct memory *m, const struct path_try *p, uint64_t now_ms);
 void memory_note_fault(struct memory *m, const struct endpoint *to, enum fault fault, uint64_t now_ms);
-/* Connections open to the address now, all sites together. */
+/* Connections open to the address now, and dials that may come to it, all sites together. */
 void memory_opened(struct memory *m, const struct endpoint *to, int change);
 unsigned memory_open(const struct memory *m, const struct endpoint *to);
 /* One line for people: "connect 12 ms, greeting 30 ms, last fault refused 5m ago, doubtful for 2m"; "no history". */

@@ -346,6 +346,40 @@ static void test_no_room_and_a_broken_family(void **state)
 
 /* ---- turns ---- */
 
+/* All places are taken, most of them by a busy site: sites that have none come before its next connection, and have
+ * their reserve also when they had to wait for it. */
+static void test_places_go_round(void **state)
+{
+	(void)state;
+	fixture_begin("limits {\n connections = 2\n}\n");
+	many(1, 50);
+	dns_run();
+	struct connection *busy[2] = {dial_end(fx.dials[0], "192.0.2.1 ok"), dial_end(fx.dials[0], "192.0.2.1 ok")};
+	for (unsigned i = 0; i < 4; i++) {
+		char rcpt[64];
+		snprintf(rcpt, sizeof rcpt, "b@e%u.example", i);
+		mail(1000 + i, "", rcpt);
+		dns_run();
+	}
+	assert_int_equal(fx.dial_count, 1); /* the reserve is one */
+	struct connection *c = dial_end(dial_to("mx.e0.example"), "192.0.2.1 ok");
+	answer(c, "250 ok");
+	close_connection(c);
+	assert_non_null(dial_to("mx.e1.example"));
+	end_transaction(busy[0], TRANSACTION_UNSTARTED, FAULT_CLOSED, "-");
+	assert_non_null(dial_to("mx.e2.example"));
+	end_transaction(busy[1], TRANSACTION_UNSTARTED, FAULT_CLOSED, "-");
+	assert_non_null(dial_to("mx.e3.example"));
+	assert_null(dial_to(SITE));
+	assert_int_equal(fx.dial_count, 3);
+	/* and then it has its turn again */
+	c = dial_end(dial_to("mx.e1.example"), "192.0.2.1 ok");
+	answer(c, "250 ok");
+	close_connection(c);
+	assert_non_null(dial_to(SITE));
+	fixture_end();
+}
+
 /* Fresh mail does not wait behind all that a dead site gathered. */
 static void test_fresh_mail_and_backlog_take_turns(void **state)
 {
@@ -393,6 +427,7 @@ int main(void)
 		cmocka_unit_test(test_address_limit_counts_dials),
 		cmocka_unit_test(test_no_room_at_the_best),
 		cmocka_unit_test(test_no_room_and_a_broken_family),
+		cmocka_unit_test(test_places_go_round),
 		cmocka_unit_test(test_fresh_mail_and_backlog_take_turns),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
