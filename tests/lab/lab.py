@@ -55,7 +55,7 @@ class Lab:
     """The network, and through the methods the things of the running test, which all end with it."""
 
     def __init__(self):
-        self.folder = tempfile.mkdtemp(prefix="r64-", dir="/tmp")
+        self.folder = tempfile.mkdtemp(prefix=f"r64-{os.getpid()}-", dir="/tmp")
         os.chmod(self.folder, 0o755)
         self.everything = contextlib.ExitStack()
         self.test = contextlib.ExitStack()
