@@ -235,10 +235,11 @@ bool site_was_tried(const struct delivery *d, const struct endpoint *to)
 static bool goes_first(const struct queue *q, const struct site *s, const struct delivery *d, const struct candidate *c)
 {
 	if (d != NULL && d->tries != NULL && d->tries->other != FAMILY_NONE)
-		return c->to.ip.family == d->tries->other;
+		return c->to.ip.family == d->tries->other && !c->doubtful;
 	if (d != NULL && d->greylisted != NULL)
 		return endpoint_equal(d->greylisted, &c->to);
-	return s->prefer != FAMILY_NONE && s->prefer_until > core_now(q) && c->to.ip.family == s->prefer;
+	return s->prefer != FAMILY_NONE && s->prefer_until > core_now(q) && c->to.ip.family == s->prefer &&
+	       !c->doubtful;
 }
 
 unsigned site_candidates(

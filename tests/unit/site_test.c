@@ -136,6 +136,32 @@ static void test_waits_for_the_new_answer(void **state)
 	fixture_end();
 }
 
+/* ---- which path ---- */
+
+/* The family that goes first does so with its healthy addresses: the broken one is not every dial's first try. */
+static void test_preferred_family_has_a_broken_address(void **state)
+{
+	(void)state;
+	fixture_begin(NULL);
+	zone(SITE, "A", "OK 192.0.2.1 192.0.2.2");
+	many(1, 1);
+	dns_run();
+	struct connection *c =
+		dial_end(fx.dials[0], "2001:db8::1 connect-timeout, 192.0.2.1 connect-timeout, 192.0.2.2 ok");
+	answer(c, "250 ok");
+	close_connection(c);
+	many(2, 1);
+	assert_true(offered(fx.dials[0], "192.0.2.2")->first);
+	assert_false(offered(fx.dials[0], "192.0.2.1")->first);
+	assert_true(offered(fx.dials[0], "192.0.2.1")->doubtful);
+	/* the other family after 4yz: only where it is not known to be broken */
+	c = dial_end(fx.dials[0], "192.0.2.2 ok");
+	answer(c, "450 4.2.0 later");
+	assert_int_equal(fx.dial_count, 1);
+	assert_false(offered(fx.dials[0], "2001:db8::1")->first);
+	fixture_end();
+}
+
 /* ---- dials that fail ---- */
 
 /* Many dials fail at the same moment: that is one failure, of the site and of the path. */
@@ -419,6 +445,7 @@ int main(void)
 		cmocka_unit_test(test_site_changes_while_asked_for),
 		cmocka_unit_test(test_addresses_stay_while_asked_for),
 		cmocka_unit_test(test_waits_for_the_new_answer),
+		cmocka_unit_test(test_preferred_family_has_a_broken_address),
 		cmocka_unit_test(test_dials_that_fail_together),
 		cmocka_unit_test(test_want_of_something_here),
 		cmocka_unit_test(test_second_path_holds_nobody_up),
