@@ -131,6 +131,7 @@ static int write_chunks(struct body_writer *w, const struct body_chunk *c)
 		if (err != 0)
 			return err;
 		w->offset += bytes;
+		atomic_fetch_add_explicit(&w->files->written, bytes, memory_order_relaxed);
 	}
 	return w->disk_err;
 }

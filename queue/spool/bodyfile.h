@@ -22,6 +22,7 @@ struct body_files {
 	const struct layout *layout;
 	_Atomic uint64_t inline_limit; /* content up to this size stays in memory */
 	_Atomic uint64_t body_memory;  /* past this use in all, content over 16 KiB goes to files */
+	_Atomic uint64_t written;      /* bytes to files since the start */
 };
 
 struct body_writer;

@@ -48,6 +48,7 @@ struct store {
 	struct job measure;
 	atomic_bool measuring;
 	_Atomic uint64_t free_bytes, free_files;
+	_Atomic uint64_t measured_at; /* bodies.written before */
 
 	/* the queue thread's */
 	uint64_t checkpoint_written; /* bytes written when the last checkpoint began */
@@ -105,9 +106,11 @@ static void on_wrote(void *arg)
 static void measure(struct store *s)
 {
 	struct statvfs v;
+	uint64_t written = atomic_load(&s->bodies.written);
 	if (fstatvfs(s->layout.spool, &v) != 0)
 		return; /* what was known stays */
 	atomic_store(&s->free_bytes, (uint64_t)v.f_bavail * v.f_frsize);
+	atomic_store(&s->measured_at, written);
 	atomic_store(&s->free_files, v.f_files == 0 ? UINT64_MAX : (uint64_t)v.f_favail); /* 0: made as needed */
 }
 
@@ -125,8 +128,11 @@ enum store_room store_room(const struct store *s, uint64_t size)
 {
 	if (committer_broken(s->committer))
 		return STORE_BROKEN;
+	uint64_t measured_at = atomic_load(&s->measured_at);
+	uint64_t since = atomic_load(&s->bodies.written) - measured_at; /* a second is long for a fast disk */
 	uint64_t have = atomic_load(&s->free_bytes);
 	uint64_t keep = atomic_load(&s->min_free);
+	have = have > since ? have - since : 0;
 	if (have < keep || have - keep < size || atomic_load(&s->free_files) < MIN_FREE_FILES)
 		return STORE_FULL;
 	return committer_full(s->committer) ? STORE_FULL : STORE_OK;

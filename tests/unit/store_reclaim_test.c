@@ -338,6 +338,23 @@ static void test_short_of_space(void **state)
 	store_configure(b->store, b->conf);
 }
 
+/* The space that bodies took since it was measured last counts. */
+static void test_space_between_measurements(void **state)
+{
+	struct bench *b = *state;
+	struct conf changed = *b->conf;
+	uint64_t size = 1 << 20, free = 0;
+	for (uint64_t step = UINT64_C(1) << 50; step > 0; step /= 2) /* what the store measured at its start */
+		free += store_room(b->store, free + step) == STORE_OK ? step : 0;
+	changed.spool_io.min_free = free - 3 * size;
+	store_configure(b->store, &changed);
+	assert_int_equal(store_room(b->store, 2 * size), STORE_OK);
+	add(b, 1, 2 * size);
+	assert_int_equal(store_room(b->store, 2 * size), STORE_FULL);
+	assert_int_equal(store_room(b->store, size / 2), STORE_OK);
+	store_configure(b->store, b->conf);
+}
+
 int main(void)
 {
 #define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
@@ -350,6 +367,7 @@ int main(void)
 		T(test_checkpoint_that_cannot_be_written),
 		T(test_freed_segment_on_a_full_disk),
 		T(test_short_of_space),
+		T(test_space_between_measurements),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
