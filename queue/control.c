@@ -13,7 +13,7 @@
 #include "queue/control_answer.h"
 #include "queue/control_socket.h"
 
-enum { SWEEP_MS = 5000, WHO = 64, BACKLOG = 64 };
+enum { SWEEP_MS = 5000, SWEEP_LEAST_MS = 10, SWEEPS = 4, WHO = 64, BACKLOG = 64 };
 
 struct client {
 	TAILQ_ENTRY(client) link;
@@ -257,6 +257,15 @@ static void on_turns(uv_idle_t *idle)
 /* ---- coming and going ---- */
 
 static void on_connection(uv_stream_t *listener, int status);
+static void on_sweep(uv_timer_t *timer);
+
+/* A few times in each command_time. */
+static void start_sweeping(struct control *k)
+{
+	uint64_t ms = queue_conf(k->queue)->limits.command_time / SWEEPS;
+	ms = ms > SWEEP_MS ? SWEEP_MS : ms < SWEEP_LEAST_MS ? SWEEP_LEAST_MS : ms;
+	uv_timer_start(&k->sweep, on_sweep, ms, ms);
+}
 
 static void on_sweep(uv_timer_t *timer)
 {
@@ -294,7 +303,7 @@ static void on_connection(uv_stream_t *listener, int status)
 	}
 	k->deaf = status == 0 && c == NULL;
 	if (k->deaf)
-		uv_timer_start(&k->sweep, on_sweep, SWEEP_MS, SWEEP_MS);
+		start_sweeping(k);
 	if (c == NULL)
 		return;
 	c->control = k;
@@ -307,7 +316,7 @@ static void on_connection(uv_stream_t *listener, int status)
 	k->handles++;
 	TAILQ_INSERT_TAIL(&k->clients, c, link);
 	if (k->count++ == 0)
-		uv_timer_start(&k->sweep, on_sweep, SWEEP_MS, SWEEP_MS);
+		start_sweeping(k);
 	uv_os_fd_t fd;
 	if (uv_accept(listener, (uv_stream_t *)&c->pipe) != 0 || uv_fileno((uv_handle_t *)&c->pipe, &fd) != 0) {
 		client_close(c);

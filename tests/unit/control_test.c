@@ -9,6 +9,7 @@
 #include <fcntl.h>
 #include <signal.h>
 #include <jansson.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -17,6 +18,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include "conf/clock.h"
 #include "conf/counter.h"
 #include "conf/id.h"
 #include "queue/control.h"
@@ -399,6 +401,39 @@ static void test_slow_reader(void **state)
 	peer_close(&quick);
 }
 
+static bool hung_up(const struct peer *p)
+{
+	struct pollfd fd = {.fd = p->fd};
+	return poll(&fd, 1, 0) == 1 && (fd.revents & POLLHUP) != 0;
+}
+
+/* Who says nothing, half a request, or does not read its answer, has command_time; an answer under way takes its time.
+ */
+static void test_silent_clients(void **state)
+{
+	(void)state;
+	queue.conf.limits.command_time = 80;
+	queue.messages = 30000;
+	struct peer mute, half, deaf, patient;
+	peer_open(&mute);
+	peer_open(&half);
+	say(&half, "{\"v\":1,");
+	peer_open(&deaf);
+	say(&deaf, "{\"v\":1,\"command\":\"list\"}\n");
+	queue.hold_back = true;
+	peer_open(&patient);
+	say(&patient, "{\"v\":1,\"command\":\"cat\",\"id\":\"00002\"}\n");
+	uint64_t start = clock_mono_ms();
+	while (!(hung_up(&mute) && hung_up(&half) && hung_up(&deaf)) && clock_mono_ms() - start < 20000)
+		turn();
+	assert_true(hung_up(&mute) && hung_up(&half) && hung_up(&deaf));
+	assert_false(hung_up(&patient));
+	peer_close(&mute);
+	peer_close(&half);
+	peer_close(&deaf);
+	peer_close(&patient);
+}
+
 /* A message with very many recipients is shown in slices. */
 static void test_many_recipients(void **state)
 {
@@ -589,6 +624,7 @@ static void test_who_may_ask(void **state)
 	assert_true(control_may(21, 9, groups, 2, 20, 50));
 	assert_false(control_may(21, 9, groups, 1, 20, 50));
 	assert_false(control_may(21, 9, NULL, 0, 20, 50));
+	assert_false(control_may(21, 0, NULL, 0, 20, 50)); /* root's group is not root */
 }
 
 int main(void)
@@ -605,6 +641,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_words_of_peers_come_as_ascii, start, stop),
 		cmocka_unit_test_setup_teardown(test_pages, start, stop),
 		cmocka_unit_test_setup_teardown(test_slow_reader, start, stop),
+		cmocka_unit_test_setup_teardown(test_silent_clients, start, stop),
 		cmocka_unit_test_setup_teardown(test_many_recipients, start, stop),
 		cmocka_unit_test_setup_teardown(test_vanishing_clients, start, stop),
 		cmocka_unit_test_setup_teardown(test_oversized_request, start, stop),

@@ -729,6 +729,25 @@ static void test_counters(void **state)
 	teardown(&w);
 }
 
+/* The last reply reaches a client that was still talking: no reset takes it away. */
+static void test_last_words(void **state)
+{
+	(void)state;
+	static char noise[300000];
+	for (size_t i = 0; i < sizeof noise; i += 3)
+		memcpy(noise + i, "X\r\n", 3);
+	struct world w;
+	setup(&w, "");
+	int fd = dial(w.port);
+	tell(&w, fd, noise, sizeof noise);
+	expect(&w, fd, "421 4.7.0 ");
+	char last[16];
+	assert_int_equal(recv(fd, last, sizeof last, MSG_DONTWAIT), 0); /* an end, no reset */
+	close(fd);
+	until(&w, nobody_left);
+	teardown(&w);
+}
+
 static void test_relaying(void **state)
 {
 	(void)state;
@@ -1028,6 +1047,7 @@ int main(void)
 		cmocka_unit_test(test_storage_faults),
 		cmocka_unit_test(test_session_limits),
 		cmocka_unit_test(test_counters),
+		cmocka_unit_test(test_last_words),
 		cmocka_unit_test(test_relaying),
 		cmocka_unit_test(test_time_limits),
 		cmocka_unit_test(test_a_client_that_does_not_read),
