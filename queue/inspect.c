@@ -229,22 +229,29 @@ int queue_act(struct queue *q, enum queue_action action, uint64_t id, const char
 
 /* ---- summaries ---- */
 
+static unsigned active_at(const struct site *s)
+{
+	unsigned n = 0;
+	const struct link *l;
+	TAILQ_FOREACH (l, &s->busy, next) {
+		n++;
+	}
+	return n;
+}
+
 static struct site_view view_site(const struct queue *q, const struct site *s)
 {
 	struct site_view v = {
 		.name = s->lane.site,
 		.recipients = s->ages.total,
 		.oldest_ms = ages_oldest(&s->ages),
+		.active = active_at(s),
 		.connections = s->links,
 		.concurrency = s->window / 16,
 		.resting = s->resting,
 		.probe_ms = s->resting && s->due.place ? core_wall(q, s->due.at) : 0,
 		.reason = s->reason ? s->reason : "",
 	};
-	const struct link *l;
-	TAILQ_FOREACH (l, &s->busy, next) {
-		v.active++;
-	}
 	ages_spread(&s->ages, core_wall(q, core_now(q)), queue_age_limits_ms, QUEUE_AGES - 1, v.ages);
 	return v;
 }
@@ -269,10 +276,12 @@ void queue_summary(struct queue *q, unsigned most, void (*each)(void *arg, const
 			sites[n++] = s;
 	if (n > 1)
 		qsort(sites, n, sizeof(const struct site *), fuller_first);
-	for (unsigned i = 0; i < n && i < most; i++) {
-		struct site_view v = view_site(q, sites[i]);
-		total->active += v.active;
-		each(arg, &v);
+	for (unsigned i = 0; i < n; i++) {
+		total->active += active_at(sites[i]);
+		if (i < most) {
+			struct site_view v = view_site(q, sites[i]);
+			each(arg, &v);
+		}
 	}
 	free(sites);
 }

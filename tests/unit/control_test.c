@@ -401,6 +401,37 @@ static void test_slow_reader(void **state)
 	peer_close(&quick);
 }
 
+static void on_news(struct letter *letter)
+{
+	(void)letter;
+	queue.messages = 1;
+}
+
+static void sleep_on(void *arg)
+{
+	(void)arg;
+}
+
+/* What was posted before the request came is true before it is answered, whichever the loop would have seen to first:
+ * `relayq show ID` works as soon as a client has its 250. */
+static void test_letters_come_first(void **state)
+{
+	(void)state;
+	void (*wake)(void *arg) = loop.mailbox.wake;
+	struct letter news;
+	struct peer p;
+	json_t *end;
+	peer_open(&p);
+	queue.messages = 0;
+	loop.mailbox.wake = sleep_on;
+	mailbox_post(&loop.mailbox, &news, on_news);
+	say(&p, "{\"v\":1,\"command\":\"list\"}\n");
+	assert_int_equal(answer(&p, "message", &end), 1);
+	loop.mailbox.wake = wake;
+	json_decref(end);
+	peer_close(&p);
+}
+
 static bool hung_up(const struct peer *p)
 {
 	struct pollfd fd = {.fd = p->fd};
@@ -641,6 +672,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_words_of_peers_come_as_ascii, start, stop),
 		cmocka_unit_test_setup_teardown(test_pages, start, stop),
 		cmocka_unit_test_setup_teardown(test_slow_reader, start, stop),
+		cmocka_unit_test_setup_teardown(test_letters_come_first, start, stop),
 		cmocka_unit_test_setup_teardown(test_silent_clients, start, stop),
 		cmocka_unit_test_setup_teardown(test_many_recipients, start, stop),
 		cmocka_unit_test_setup_teardown(test_vanishing_clients, start, stop),
