@@ -80,6 +80,7 @@ void ioloop_finish(struct ioloop *loop)
 {
 	while (mailbox_drain(&loop->mailbox, SLICE))
 		;
+	mailbox_close(&loop->mailbox);
 	uv_close((uv_handle_t *)&loop->wake, NULL);
 	uv_close((uv_handle_t *)&loop->more, NULL);
 }

@@ -28,8 +28,8 @@ struct ioloop {
 int ioloop_init(struct ioloop *loop, const char *name, unsigned number);
 /* Starts the thread. Handles may be put on the loop before this, from the caller's thread. */
 int ioloop_start(struct ioloop *loop);
-/* The loop's own thread: closes the mailbox's handles; the thread ends once all other handles are closed too. No
- * letter may be posted afterwards. */
+/* The loop's own thread: closes the mailbox and its handles; the thread ends once all other handles are closed too.
+ * Letters that are posted afterwards are never opened. */
 void ioloop_finish(struct ioloop *loop);
 /* Another thread: waits for the end of the loop's thread and frees what ioloop_init() made. Returns 0, or -EBUSY if
  * handles were left open. */

@@ -70,3 +70,10 @@ bool mailbox_drain(struct mailbox *m, size_t most)
 	}
 	return true;
 }
+
+void mailbox_close(struct mailbox *m)
+{
+	struct letter *expected = NULL; /* anything else wakes nobody already */
+	atomic_compare_exchange_strong_explicit(
+		&m->head, &expected, &awake, memory_order_acq_rel, memory_order_relaxed);
+}

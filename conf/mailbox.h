@@ -34,6 +34,10 @@ bool mailbox_drain(struct mailbox *m, size_t most);
  * threads that batch, such as the commit thread. */
 struct letter *mailbox_take(struct mailbox *m);
 
+/* The receiver's thread, its box empty: it listens no more. Letters that come yet are kept unopened, and wake nobody.
+ */
+void mailbox_close(struct mailbox *m);
+
 /* The unit that a letter is a member of. */
 #define LETTER_OF(letter, type, member) ((type *)(void *)((char *)(letter)-offsetof(type, member)))
 

@@ -23,6 +23,7 @@ enum {
 	SLICE = 100,
 	STEP_MS = 60000,
 	EXPIRY_PAUSE_MS = 3600000,
+	DISK_MS = 5000,
 	ADDRESSES_KNOWN = 50000,
 	SELF_MAX = 64
 };
@@ -46,6 +47,7 @@ struct queue_thread {
 	_Atomic uint64_t drain_ms;
 	bool no_more; /* queue_finish() */
 	bool last_checkpoint;
+	uint64_t give_up_at;	 /* steady: the end does not wait longer for a disk that takes nothing */
 	void (*done)(void *arg); /* the queue thread's, once the drain has begun */
 	void *arg;
 	void (*wanted_done)(void *arg); /* as queue_drain() was told */
@@ -216,6 +218,28 @@ static void on_last_checkpoint(void *arg, int err)
 	t->done(t->arg);
 }
 
+/* The disk takes nothing: what waits for it is as after a crash, and the end of the daemon does not wait for ever. */
+static bool is_hopeless(const struct queue_thread *t)
+{
+	const struct queue *q = &t->q;
+	return t->no_more && q->links == 0 && q->dials == 0 && core_now(q) >= t->give_up_at &&
+	       store_room(q->store, 0) == STORE_BROKEN;
+}
+
+static void end_if_at_rest(struct queue_thread *t)
+{
+	if (at_rest(t) && reclaim_idle(t->reclaim)) {
+		t->last_checkpoint = true;
+		reclaim_checkpoint(t->reclaim, on_last_checkpoint, t);
+	} else if (is_hopeless(t)) {
+		t->last_checkpoint = true;
+		LOG_ERR("stopped-broken", LF_NUM("records", t->q.writing),
+			LF_STR("what",
+				"the spool cannot be written: some outcomes may be lost, their mail sent again"));
+		t->done(t->arg);
+	}
+}
+
 /* Before each wait: what is due is done in slices; then the wait is as long as the next thing is away. */
 static void on_prepare(uv_prepare_t *prepare)
 {
@@ -225,10 +249,8 @@ static void on_prepare(uv_prepare_t *prepare)
 	uint64_t at = q->draining ? UINT64_MAX : schedule_run(q, SLICE);
 	bool more = reclaim_slice(t->reclaim);
 	counter_raise(COUNTER_queue_slice_longest_us, (uv_hrtime() - began) / 1000);
-	if (t->done != NULL && !t->last_checkpoint && at_rest(t) && reclaim_idle(t->reclaim)) {
-		t->last_checkpoint = true;
-		reclaim_checkpoint(t->reclaim, on_last_checkpoint, t);
-	}
+	if (t->done != NULL && !t->last_checkpoint)
+		end_if_at_rest(t);
 	if (at == 0 || more) {
 		uv_idle_start(&t->busy, on_busy);
 		return;
@@ -378,6 +400,7 @@ static void on_order(struct letter *letter)
 /* Behind all dials that the queue thread has posted there. */
 static void order_drain(struct queue_thread *t)
 {
+	t->give_up_at = core_now(&t->q) + atomic_load(&t->drain_ms) + DISK_MS;
 	for (unsigned i = 0; i < t->q.loop_count; i++) {
 		struct drain_order *o = calloc(1, sizeof *o);
 		if (o == NULL)

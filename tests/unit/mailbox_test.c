@@ -209,6 +209,23 @@ static void many_senders(void **state)
 	sem_destroy(&awake);
 }
 
+/* A receiver that is gone is not woken. */
+static void test_closed(void **state)
+{
+	(void)state;
+	struct letter letters[3];
+	for (unsigned before = 0; before < 2; before++) {
+		wakes = 0;
+		mailbox_init(&box, count_wake, &wakes);
+		if (before)
+			mailbox_post(&box, &letters[0], NULL);
+		mailbox_close(&box);
+		mailbox_post(&box, &letters[1], NULL);
+		mailbox_post(&box, &letters[2], NULL);
+		assert_int_equal(wakes, before);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -218,6 +235,7 @@ int main(void)
 		cmocka_unit_test_setup(opening_may_free, fresh),
 		cmocka_unit_test_setup(taking, fresh),
 		cmocka_unit_test(many_senders),
+		cmocka_unit_test(test_closed),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
