@@ -259,6 +259,9 @@ static void after_unstarted(struct queue *q, struct site *s, struct delivery *d,
 {
 	struct tries *t = d->tries;
 	bool again = ++t->unstarted < 3;
+	if (w->link->sent == 1) /* it never took mail: others before this path */
+		memory_note_fault(
+			q->memory, &connection_info(w->link->connection)->to, w->transaction.fault, core_now(q));
 	if (t->tried_count > 0)
 		t->tried_count--; /* it was put there last */
 	if (t->sessions == 0 && (again || q->draining || index_withdrawn(d->message))) {

@@ -162,6 +162,25 @@ static void test_preferred_family_has_a_broken_address(void **state)
 	fixture_end();
 }
 
+/* A path that answers EHLO and then closes: the others come first, for this mail and the next. */
+static void test_closed_before_mail(void **state)
+{
+	(void)state;
+	fixture_begin(NULL);
+	many(1, 1);
+	end_transaction(connect_site(SITE, "2001:db8::1"), TRANSACTION_UNSTARTED, FAULT_CLOSED, "-");
+	assert_true(offered(fx.dials[0], "2001:db8::1")->doubtful);
+	assert_false(offered(fx.dials[0], "192.0.2.1")->doubtful);
+	struct connection *c = dial_end(fx.dials[0], "192.0.2.1 ok");
+	answer(c, "250 ok");
+	commit_all();
+	/* a connection that has carried mail may close when it likes */
+	many(2, 1);
+	end_transaction(c, TRANSACTION_UNSTARTED, FAULT_CLOSED, "-");
+	assert_false(offered(fx.dials[0], "192.0.2.1")->doubtful);
+	fixture_end();
+}
+
 /* ---- dials that fail ---- */
 
 /* Many dials fail at the same moment: that is one failure, of the site and of the path. */
@@ -446,6 +465,7 @@ int main(void)
 		cmocka_unit_test(test_addresses_stay_while_asked_for),
 		cmocka_unit_test(test_waits_for_the_new_answer),
 		cmocka_unit_test(test_preferred_family_has_a_broken_address),
+		cmocka_unit_test(test_closed_before_mail),
 		cmocka_unit_test(test_dials_that_fail_together),
 		cmocka_unit_test(test_want_of_something_here),
 		cmocka_unit_test(test_second_path_holds_nobody_up),
