@@ -208,18 +208,19 @@ void script_start(struct script *s, uv_loop_t *loop, const char *address, struct
 	int len = sizeof at;
 	*s = (struct script){.loop = loop, .rows = rows, .count = count};
 	assert(ip_parse(&s->at.ip, address) == 0);
-	/* UDP gets a free port; that TCP gets the same one is as good as certain, as nothing else listens here */
+	/* TCP gets a free port, as many more of its ports are taken; that UDP gets the same one is as good as certain
+	 */
 	endpoint_to_sockaddr(&s->at, &at);
-	uv_udp_init(loop, &s->udp);
-	s->udp.data = s;
-	assert(uv_udp_bind(&s->udp, (struct sockaddr *)&at, 0) == 0);
-	assert(uv_udp_getsockname(&s->udp, (struct sockaddr *)&at, &len) == 0);
-	assert(endpoint_from_sockaddr(&s->at, (struct sockaddr *)&at) == 0);
-	assert(uv_udp_recv_start(&s->udp, on_udp_room, on_udp) == 0);
 	uv_tcp_init(loop, &s->tcp);
 	s->tcp.data = s;
 	assert(uv_tcp_bind(&s->tcp, (struct sockaddr *)&at, 0) == 0);
 	assert(uv_listen((uv_stream_t *)&s->tcp, 16, on_connection) == 0);
+	assert(uv_tcp_getsockname(&s->tcp, (struct sockaddr *)&at, &len) == 0);
+	assert(endpoint_from_sockaddr(&s->at, (struct sockaddr *)&at) == 0);
+	uv_udp_init(loop, &s->udp);
+	s->udp.data = s;
+	assert(uv_udp_bind(&s->udp, (struct sockaddr *)&at, 0) == 0);
+	assert(uv_udp_recv_start(&s->udp, on_udp_room, on_udp) == 0);
 }
 
 void script_stop(struct script *s)
