@@ -389,8 +389,11 @@ static enum smtp_want take_content(struct smtp_server *s, const uint8_t *in, siz
 {
 	enum content_event event = content_scan(&s->content, in, len, used, &s->slice, &s->slice_len);
 	if (s->state == SMTP_REFUSED) {
-		if (event == CONTENT_END)
-			refuse_content(s);
+		if (event != CONTENT_END)
+			return SMTP_WANT_INPUT;
+		/* once more, over all of it: the answer must not depend on the pieces in which it came */
+		find_fault(s);
+		refuse_content(s);
 		return SMTP_WANT_INPUT;
 	}
 	if (find_fault(s)) {
