@@ -96,6 +96,9 @@ const char *grammar_show(const char *text, char out[GRAMMAR_SHOWN])
 		for (n = most; n > 0 && ((uint8_t)text[n] & 0xc0) == 0x80; n--)
 			;
 	snprintf(out, GRAMMAR_SHOWN, "\"%.*s%s\"", (int)n, text, text[n] ? "…" : "");
+	for (char *c = out; *c != '\0'; c++)
+		if ((uint8_t)*c < 0x20 || *c == 0x7f)
+			*c = '?';
 	return out;
 }
 

@@ -70,7 +70,8 @@ void grammar_free(struct grammar *g);
 int grammar_parse(struct grammar *g, struct grammar_item **items, const char *file, const void *text, size_t len,
 	struct grammar_errors *e);
 
-/* Copies `text` for an error message into `out`: at most 60 bytes, then "…", in quotes. */
+/* Copies `text` for an error message into `out`: at most 60 bytes, then "…", in quotes; control bytes
+ * become '?'. */
 enum { GRAMMAR_SHOWN = 72 };
 const char *grammar_show(const char *text, char out[GRAMMAR_SHOWN]);
 
