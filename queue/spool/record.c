@@ -115,8 +115,8 @@ int record_decode(struct record *r, uint64_t seed, const uint8_t in[RECORD_HEADE
 		.meta_sum = get64(in + AT_META_SUM),
 		.body_sum = get64(in + AT_BODY_SUM),
 	};
-	if (in[AT_VERSION] != VERSION || got.type < RECORD_MESSAGE || in[AT_TYPE] >= RECORD_TYPE_END ||
-		(got.flags & ~KNOWN_FLAGS) || got.meta_len > RECORD_META_MAX)
+	if (in[AT_VERSION] != VERSION || in[AT_FLAGS + 1] != 0 || got.type < RECORD_MESSAGE ||
+		in[AT_TYPE] >= RECORD_TYPE_END || (got.flags & ~KNOWN_FLAGS) || got.meta_len > RECORD_META_MAX)
 		return -EBADMSG;
 	*r = got;
 	return 0;
