@@ -79,15 +79,14 @@ static size_t enhanced_length(const char *text, unsigned code)
 /* Joins one line's text to what is there: bytes that no terminal should see become '?'. */
 static void add_text(struct reply *r, const char *text)
 {
+	text += strspn(text, " ");
 	size_t skip = enhanced_length(text, r->code);
 	if (skip != 0 && r->enhanced[0] == 0 && r->text[0] == 0) {
 		memcpy(r->enhanced, text, skip);
 		r->enhanced[skip] = 0;
 	}
 	if (skip != 0 && strncmp(r->enhanced, text, skip) == 0 && r->enhanced[skip] == 0)
-		text += skip;
-	while (*text == ' ')
-		text++;
+		text += skip + strspn(text + skip, " ");
 	size_t have = strlen(r->text);
 	if (*text != 0 && have > 0 && have < REPLY_TEXT_MAX - 1)
 		r->text[have++] = ' ';

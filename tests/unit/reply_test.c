@@ -24,6 +24,7 @@ static const struct row {
 	{"250 ok\n", REPLY_COMPLETE, 250, "", "ok"},
 	{"550 5.1.1 no such user\r\n", REPLY_COMPLETE, 550, "5.1.1", "no such user"},
 	{"550 5.1.1\r\n", REPLY_COMPLETE, 550, "5.1.1", ""},
+	{"550-  5.1.1  two blanks\r\n550  5.1.1 again\r\n", REPLY_COMPLETE, 550, "5.1.1", "two blanks again"},
 	{"550-5.7.26 a\r\n550-5.7.26 b\r\n550 5.7.26 c\r\n", REPLY_COMPLETE, 550, "5.7.26", "a b c"},
 	{"550-5.7.1 a\r\n550 b 5.7.1\r\n", REPLY_COMPLETE, 550, "5.7.1", "a b 5.7.1"},
 	{"550-text first\r\n550 5.7.1 x\r\n", REPLY_COMPLETE, 550, "", "text first 5.7.1 x"},
