@@ -7,6 +7,7 @@ FOLDERS    := conf dns tls queue smtpd
 
 BUILD_PACKAGES := build-essential pkg-config libuv1-dev libc-ares-dev libjansson-dev libxxhash-dev uthash-dev
 TEST_PACKAGES  := libcmocka-dev python3 iproute2 nftables nsd unbound bind9-dnsutils postfix swaks procps mandoc
+FUZZ_PACKAGES  := clang-14 libclang-rt-14-dev
 LINT_PACKAGES  := clang-format clang-tidy cppcheck mandoc
 
 CC       ?= gcc
@@ -30,6 +31,7 @@ TESTED   := $(UNITS:tests/unit/%.c=build/asan/unit/%)
 # Made-up neighbours define the functions of the real ones: only the tests that name them in an include are linked with them.
 FAKES    := $(wildcard tests/unit/*_fake.c tests/unit/*_fakes.c)
 HELPERS  := $(filter-out $(UNITS) $(FAKES),$(wildcard tests/unit/*.c))
+FUZZERS  := $(sort $(wildcard tests/fuzz/*.c))
 FAKED_BY_queue   := $(shell grep -l 'queue_fixture.h' $(UNITS))
 FAKED_BY_inspect := $(shell grep -l 'inspect_fake.h' $(UNITS))
 
@@ -60,6 +62,7 @@ $(1)/unit/%: $(1)/obj/tests/unit/%.o $(1)/libhelpers.a $(1)/librelay64.a
 	@$$(CC) $(2) $(3) $$(WRAPPED:%=-Wl,--wrap=%) -o $$@ $$(filter %.o,$$^) $$(filter %.a,$$^) $(LIBS) -lcmocka
 $(FAKED_BY_queue:tests/unit/%.c=$(1)/unit/%): $(1)/obj/tests/unit/queue_fakes.o
 $(FAKED_BY_inspect:tests/unit/%.c=$(1)/unit/%): $(1)/obj/tests/unit/inspect_fake.o
+$(1)/unit/fuzz_corpus_test: $(FUZZERS:%.c=$(1)/obj/%.o)
 -include $(shell find $(1)/obj -name '*.d' 2>/dev/null)
 endef
 %/nomemory_test: WRAPPED := malloc calloc realloc reallocarray strdup strndup
@@ -67,6 +70,13 @@ endef
 $(eval $(call variant,build,$(OPTIMISE),$(HARDEN)))
 $(eval $(call variant,build/asan,$(SANITIZE),))
 $(eval $(call variant,build/tsan,$(THREADS),))
+# libFuzzer is clang's; each target is a program of its own
+build/fuzz/%: CC = clang-14
+$(eval $(call variant,build/fuzz,$(SANITIZE) -fsanitize=fuzzer-no-link -DFUZZ_ALONE,))
+build/fuzz/target/%: build/fuzz/obj/tests/fuzz/%.o build/fuzz/librelay64.a
+	@mkdir -p $(dir $@)
+	@echo '  LINK  $@'
+	@$(CC) $(SANITIZE) -fsanitize=fuzzer -o $@ $^ $(LIBS)
 
 deps:                                                 ## install what the build needs (apt, only what is missing)
 	@contrib/need $(BUILD_PACKAGES)
@@ -92,6 +102,12 @@ lab: all build/asan/relay64 build/asan/relayq         ## the lab alone: real ser
 crash: build/asan/relay64 build/asan/relayq           ## kill -9 under load, ROUNDS=5 times, and do the books
 	tests/crash/run --rounds $(ROUNDS)
 
+SECONDS_EACH ?= 60
+fuzz: deps                                            ## fuzz each parser and machine, SECONDS_EACH=60 seconds (clang's libFuzzer)
+	@contrib/need $(FUZZ_PACKAGES)
+	@$(MAKE) --no-print-directory -j$$(nproc) $(FUZZERS:tests/fuzz/%.c=build/fuzz/target/%)
+	SECONDS_EACH=$(SECONDS_EACH) tests/fuzz/run
+
 demo: deps                                            ## show a mail's way from an IPv4-only to an IPv6-only server (root)
 	@contrib/need $(TEST_PACKAGES)
 	@$(MAKE) --no-print-directory -s all
@@ -110,7 +126,7 @@ install: all                                          ## install to DESTDIR and 
 	sed 's,/usr/local/,$(PREFIX)/,' contrib/relay64.service > $(DESTDIR)$(PREFIX)/share/doc/relay64/relay64.service
 	install -D -m 644 contrib/completion.bash $(DESTDIR)$(PREFIX)/share/bash-completion/completions/relayq
 
-TEXTS    := $(SOURCES) $(HEADERS) $(wildcard tests/unit/*.c tests/unit/*.h)
+TEXTS    := $(SOURCES) $(HEADERS) $(wildcard tests/unit/*.[ch] tests/fuzz/*.[ch])
 format:                                               ## clang-format all C files in place
 	@contrib/need clang-format
 	clang-format -i $(TEXTS)
@@ -132,4 +148,4 @@ clean:                                                ## remove build/
 help:                                                 ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' Makefile
 
-.PHONY: all deps test-deps run test unit lab crash demo install format lint clean help
+.PHONY: all deps test-deps run test unit lab crash fuzz demo install format lint clean help
