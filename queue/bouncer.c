@@ -5,7 +5,7 @@
 #include <string.h>
 
 #include "conf/counter.h"
-#include "queue/bounce.h"
+#include "queue/mail/bounce.h"
 #include "queue/index.h"
 
 /* A bounce in the making: the beginning of the original's content is being read. */

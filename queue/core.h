@@ -2,7 +2,7 @@
  * share.
  *
  * Who calls whom (each only downwards; what comes up from below comes as a callback):
- *   queue.c     plumbing: the thread, its timers, start and stop     inspect.c, trace.c   what operators ask
+ *   queue.c     plumbing: the thread, its timers, start and stop     control/   what operators ask
  *   schedule.c  what is due: deliveries, probes of sites, look-ups
  *   route.c     domain → MX → site                                   reclaim.c   journal segments, checkpoints
  *   dispatch.c, dialling.c  sites: dials, connections, transactions
@@ -27,7 +27,7 @@
 #include "queue/idmap.h"
 #include "queue/intern.h"
 #include "queue/memory.h"
-#include "queue/message.h"
+#include "queue/mail/message.h"
 
 enum due_kind { DUE_DELIVERY, DUE_SITE, DUE_SWEEP, DUE_DOMAIN };
 

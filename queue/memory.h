@@ -9,7 +9,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "queue/attempt.h"
+#include "queue/mail/attempt.h"
 #include "queue/deliver/path.h"
 
 struct memory;

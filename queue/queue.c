@@ -8,7 +8,7 @@
 
 #include "conf/clock.h"
 #include "conf/counter.h"
-#include "queue/control.h"
+#include "queue/control/control.h"
 #include "queue/core.h"
 #include "queue/dispatch.h"
 #include "queue/index.h"

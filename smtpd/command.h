@@ -8,7 +8,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "queue/address.h"
+#include "queue/mail/address.h"
 
 /* A run of bytes within the line. */
 struct piece {

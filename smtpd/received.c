@@ -4,7 +4,7 @@
 #include <string.h>
 
 #include "conf/id.h"
-#include "queue/address.h"
+#include "queue/mail/address.h"
 
 enum {
 	HELO_SHOWN = 64,

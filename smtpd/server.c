@@ -7,8 +7,8 @@
 #include <string.h>
 
 #include "conf/id.h"
-#include "queue/address.h"
-#include "queue/envelope.h"
+#include "queue/mail/address.h"
+#include "queue/mail/envelope.h"
 #include "smtpd/command.h"
 #include "smtpd/received.h"
 

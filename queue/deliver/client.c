@@ -6,7 +6,7 @@
 #include <string.h>
 #include <strings.h>
 
-#include "queue/envelope.h"
+#include "queue/mail/envelope.h"
 
 /* Commands are written until so many bytes wait to be sent; one more always fits. */
 enum { OUT_ENOUGH = 8192, OUT_LIMIT = 16384 };

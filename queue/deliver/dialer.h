@@ -11,7 +11,7 @@
 #include "conf/body.h"
 #include "conf/conf.h"
 #include "conf/ioloop.h"
-#include "queue/attempt.h"
+#include "queue/mail/attempt.h"
 #include "queue/deliver/path.h"
 #include "queue/deliver/transaction.h"
 #include "queue/spool/store.h"

@@ -6,7 +6,7 @@
 #include <stdint.h>
 
 #include "conf/ip.h"
-#include "queue/attempt.h"
+#include "queue/mail/attempt.h"
 
 /* One address of one MX host, with what history knows of it. */
 struct candidate {

@@ -12,7 +12,7 @@
 
 #include <stddef.h>
 
-#include "queue/attempt.h"
+#include "queue/mail/attempt.h"
 #include "queue/deliver/path.h"
 
 /* RFC 5321 §4.5.3.2: the times of the last path of all; connecting has `connect_time`. */

@@ -11,8 +11,8 @@
 
 #include "conf/body.h"
 #include "conf/mailbox.h"
-#include "queue/attempt.h"
-#include "queue/reply.h"
+#include "queue/mail/attempt.h"
+#include "queue/mail/reply.h"
 #include "queue/spool/place.h"
 
 struct connection;

@@ -16,7 +16,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "queue/envelope.h"
+#include "queue/mail/envelope.h"
 #include "queue/spool/files.h"
 #include "queue/spool/place.h"
 

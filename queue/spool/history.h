@@ -5,8 +5,8 @@
 
 #include "conf/buf.h"
 #include "conf/mailbox.h"
-#include "queue/attempt.h"
-#include "queue/envelope.h"
+#include "queue/mail/attempt.h"
+#include "queue/mail/envelope.h"
 #include "queue/spool/layout.h"
 #include "queue/spool/place.h"
 #include "queue/spool/worker.h"

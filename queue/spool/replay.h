@@ -5,8 +5,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "queue/attempt.h"
-#include "queue/envelope.h"
+#include "queue/mail/attempt.h"
+#include "queue/mail/envelope.h"
 #include "queue/spool/place.h"
 
 /* Called in the order of the journal. A message that ended is reported with its end: the caller keeps the index. Calls

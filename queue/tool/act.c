@@ -9,7 +9,7 @@
 enum {
 	BATCH = 500,
 	INPUT_LINE = 65536
-}; /* IDs in one request: far below CONTROL_LINE_MAX of queue/control_protocol.h */
+}; /* IDs in one request: far below CONTROL_LINE_MAX of queue/control/protocol.h */
 
 struct work {
 	struct tool *tool;

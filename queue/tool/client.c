@@ -10,7 +10,7 @@
 #include <unistd.h>
 
 #include "conf/buf.h"
-#include "queue/control_protocol.h"
+#include "queue/control/protocol.h"
 #include "queue/tool/text.h"
 
 enum { ANSWER_LINE_MAX = 32 << 20, READ_SIZE = 65536, PLACES = 2 };

@@ -1,5 +1,5 @@
 /* tests/fuzz/address.c: paths of MAIL and RCPT, domains, literals. What was read reads the same again. Protocol. */
-#include "queue/address.h"
+#include "queue/mail/address.h"
 #include "tests/fuzz/fuzz.h"
 
 static void check_domain(const char *domain)

@@ -1,7 +1,7 @@
 /* tests/fuzz/attempt.c: attempts from the disk. What decodes encodes to the same bytes again, and relayq can show it.
  * Protocol. */
-#include "queue/attempt.h"
-#include "queue/control_json.h"
+#include "queue/mail/attempt.h"
+#include "queue/control/json.h"
 #include "tests/fuzz/fuzz.h"
 
 FUZZ_TARGET(attempt)

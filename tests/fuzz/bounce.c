@@ -1,7 +1,7 @@
 /* tests/fuzz/bounce.c: bounces about hostile peers: whatever they said, the structure holds. Input: flags, hosts,
  * replies and addresses as texts up to a 0, then the header of the message that failed. Protocol. */
-#include "queue/bounce.h"
-#include "queue/envelope.h"
+#include "queue/mail/bounce.h"
+#include "queue/mail/envelope.h"
 #include "tests/fuzz/fuzz.h"
 
 enum { RCPTS = 3 };

@@ -2,7 +2,7 @@
  * sent at a time (0: all); byte 2: flags; byte 3: length of the content, which follows; then the server's bytes, after
  * which the connection is lost. Every transaction ends once; nothing is delivered unless it was all sent. Protocol. */
 #include "queue/deliver/client.h"
-#include "queue/envelope.h"
+#include "queue/mail/envelope.h"
 #include "tests/fuzz/fuzz.h"
 
 enum { MAILS = 3, RCPTS = 3 };

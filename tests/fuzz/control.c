@@ -1,5 +1,5 @@
 /* tests/fuzz/control.c: requests on the control socket. A refusal can be said in one line. Protocol. */
-#include "queue/control_json.h"
+#include "queue/control/json.h"
 #include "tests/fuzz/fuzz.h"
 
 static bool fits(const char *text)

@@ -1,5 +1,5 @@
 /* tests/fuzz/envelope.c: envelopes from the disk. What decodes encodes to the same bytes again. Protocol. */
-#include "queue/envelope.h"
+#include "queue/mail/envelope.h"
 #include "tests/fuzz/fuzz.h"
 
 FUZZ_TARGET(envelope)

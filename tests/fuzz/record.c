@@ -1,7 +1,7 @@
 /* tests/fuzz/record.c: a run of bytes of the journal. Headers get their checksum first, or nothing would be believed.
  * What decodes encodes to the same bytes again. Protocol. */
-#include "queue/attempt.h"
-#include "queue/envelope.h"
+#include "queue/mail/attempt.h"
+#include "queue/mail/envelope.h"
 #include "queue/spool/record.h"
 #include "tests/fuzz/fuzz.h"
 

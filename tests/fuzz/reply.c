@@ -1,5 +1,5 @@
 /* tests/fuzz/reply.c: a peer's replies; read whole and byte by byte they must be the same. Protocol. */
-#include "queue/reply.h"
+#include "queue/mail/reply.h"
 #include "tests/fuzz/fuzz.h"
 
 enum { LINES = 8, BYTES = 2048 };

@@ -6,7 +6,7 @@
 #include <cmocka.h>
 #include <string.h>
 
-#include "queue/address.h"
+#include "queue/mail/address.h"
 
 #define A10 "aaaaaaaaaa"
 #define A60 A10 A10 A10 A10 A10 A10

@@ -10,8 +10,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "queue/bounce.h"
-#include "queue/envelope.h"
+#include "queue/mail/bounce.h"
+#include "queue/mail/envelope.h"
 
 #define ARRIVED UINT64_C(1795000000000)
 #define DAY UINT64_C(86400000)

@@ -14,7 +14,7 @@
 #include <string.h>
 
 #include "queue/deliver/client.h"
-#include "queue/envelope.h"
+#include "queue/mail/envelope.h"
 
 enum { MOST_RCPTS = 3, MOST_MAILS = 3, REPLY_LINES = 20, REPLY_BYTES = 2000 };
 

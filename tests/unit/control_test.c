@@ -21,9 +21,9 @@
 #include "conf/clock.h"
 #include "conf/counter.h"
 #include "conf/id.h"
-#include "queue/control.h"
-#include "queue/control_json.h"
-#include "queue/control_socket.h"
+#include "queue/control/control.h"
+#include "queue/control/json.h"
+#include "queue/control/socket.h"
 #include "tests/unit/inspect_fake.h"
 
 enum { TURNS = 200000 };

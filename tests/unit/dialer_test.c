@@ -17,7 +17,7 @@
 
 #include "conf/clock.h"
 #include "queue/deliver/dialer.h"
-#include "queue/envelope.h"
+#include "queue/mail/envelope.h"
 #include "tests/unit/smtp_script.h"
 
 enum { V4 = FAMILY_IPV4, V6 = FAMILY_IPV6 };

@@ -10,7 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "queue/envelope.h"
+#include "queue/mail/envelope.h"
 
 static const struct envelope_rcpt rcpts[] = {
 	{.address = "a@one.example", .index = 0, .status = RCPT_QUEUED, .attempts = 3, .next_ms = 1700000000123},

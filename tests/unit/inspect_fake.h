@@ -1,5 +1,5 @@
-/* tests/unit/inspect_fake.h: a queue for tests of the control socket: every function of queue/inspect.h over made-up
- * messages.
+/* tests/unit/inspect_fake.h: a queue for tests of the control socket: every function of queue/control/inspect.h over
+ * made-up messages.
  *
  * Message i of 1..messages has the ID FAKE_ID(i), two recipients (one, if i is odd) and the content fake_byte(0..size).
  * What comes "later" comes by letter on `loop`, or, while `hold_back` is set, never. */
@@ -7,7 +7,7 @@
 #define TESTS_UNIT_INSPECT_FAKE_H
 
 #include "conf/ioloop.h"
-#include "queue/inspect.h"
+#include "queue/control/inspect.h"
 
 #define FAKE_ID(i) ((uint64_t)(i) << 40)
 

@@ -10,7 +10,7 @@
 #include <string.h>
 
 #include "conf/buf.h"
-#include "queue/inspect.h"
+#include "queue/control/inspect.h"
 #include "tests/unit/queue_fixture.h"
 
 #define SITE "mx.d.example"

@@ -9,7 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "queue/message.h"
+#include "queue/mail/message.h"
 
 enum { MOST = 1000 };
 

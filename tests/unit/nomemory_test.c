@@ -14,9 +14,9 @@
 
 #include "conf/conf.h"
 #include "conf/openrelay.h"
-#include "queue/bounce.h"
-#include "queue/control_json.h"
-#include "queue/envelope.h"
+#include "queue/mail/bounce.h"
+#include "queue/control/json.h"
+#include "queue/mail/envelope.h"
 #include "smtpd/server.h"
 
 static long left = -1; /* allocations until one fails; below 0: none does */

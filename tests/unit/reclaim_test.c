@@ -11,7 +11,7 @@
 #include <string.h>
 
 #include "queue/index.h"
-#include "queue/inspect.h"
+#include "queue/control/inspect.h"
 #include "queue/schedule.h"
 #include "tests/unit/queue_fixture.h"
 

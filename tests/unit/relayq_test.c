@@ -17,7 +17,7 @@
 #include <unistd.h>
 
 #include "conf/id.h"
-#include "queue/control.h"
+#include "queue/control/control.h"
 #include "queue/tool/act.h"
 #include "queue/tool/client.h"
 #include "queue/tool/list.h"

@@ -8,7 +8,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "queue/reply.h"
+#include "queue/mail/reply.h"
 
 enum { LINES = 5, BYTES = 4000 };
 

@@ -10,8 +10,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "queue/attempt.h"
-#include "queue/envelope.h"
+#include "queue/mail/attempt.h"
+#include "queue/mail/envelope.h"
 #include "queue/spool/segment.h"
 
 /* ---- file calls ---- */

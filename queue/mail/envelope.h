@@ -1,16 +1,16 @@
-/* queue/envelope.h: who sends a message to whom, and how it stands with each one, as one run of bytes. Protocol.
+/* queue/mail/envelope.h: who sends a message to whom, and how it stands with each one, as one run of bytes. Protocol.
  *
  * One form serves everywhere: the session encodes it for the MESSAGE record, the queue thread reads it into the index
  * when the message is stored, start-up reads it from journal and checkpoint, reclaim writes it again with the state of
  * the day (MOVED). Reading treats it as hostile. */
-#ifndef QUEUE_ENVELOPE_H
-#define QUEUE_ENVELOPE_H
+#ifndef QUEUE_MAIL_ENVELOPE_H
+#define QUEUE_MAIL_ENVELOPE_H
 
 #include <stdbool.h>
 #include <stdint.h>
 
 #include "conf/buf.h"
-#include "queue/attempt.h"
+#include "queue/mail/attempt.h"
 
 enum {
 	ENVELOPE_8BIT = 1,	/* the content holds bytes over 127: a 7-bit next hop cannot have it as it is */

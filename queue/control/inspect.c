@@ -1,5 +1,6 @@
-/* queue/inspect.c: state. What reads the spool for an operator is in queue/readback.c, traces are in queue/trace.c. */
-#include "queue/inspect.h"
+/* queue/control/inspect.c: state. What reads the spool for an operator is in queue/control/readback.c, traces are in
+ * queue/control/trace.c. */
+#include "queue/control/inspect.h"
 
 #include <errno.h>
 #include <stdlib.h>

@@ -1,5 +1,5 @@
-/* queue/message.c: state. */
-#include "queue/message.h"
+/* queue/mail/message.c: state. */
+#include "queue/mail/message.h"
 
 #include <stdlib.h>
 #include <string.h>

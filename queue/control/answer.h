@@ -1,4 +1,4 @@
-/* queue/control_answer.h: one answer to one request on the control socket, made in slices. State; the queue thread
+/* queue/control/answer.h: one answer to one request on the control socket, made in slices. State; the queue thread
  * only.
  *
  * It knows no socket and no clock: lines are appended to a buffer, and whoever owns the client decides when to go
@@ -6,7 +6,7 @@
 #ifndef QUEUE_CONTROL_ANSWER_H
 #define QUEUE_CONTROL_ANSWER_H
 
-#include "queue/control_json.h"
+#include "queue/control/json.h"
 
 enum {
 	ANSWER_LOOKED = 500, /* messages that one slice of a list looks at, at the most */

@@ -1,17 +1,17 @@
-/* queue/message.h: a queued message as the index keeps it: what scheduling and listing need, nothing more. State.
+/* queue/mail/message.h: a queued message as the index keeps it: what scheduling and listing need, nothing more. State.
  *
  * A message is one block: itself, a delivery for each domain that it still goes to, its unfinished recipients, their
  * texts. A delivery is the unit of scheduling: the recipients of one message in one domain. */
-#ifndef QUEUE_MESSAGE_H
-#define QUEUE_MESSAGE_H
+#ifndef QUEUE_MAIL_MESSAGE_H
+#define QUEUE_MAIL_MESSAGE_H
 
 #include <stdint.h>
 #include <sys/queue.h>
 
 #include "conf/body.h"
-#include "queue/attempt.h"
+#include "queue/mail/attempt.h"
 #include "queue/due.h"
-#include "queue/envelope.h"
+#include "queue/mail/envelope.h"
 #include "queue/spool/place.h"
 
 struct domain;

@@ -1,5 +1,5 @@
-/* queue/control_socket.c: plumbing. */
-#include "queue/control_socket.h"
+/* queue/control/socket.c: plumbing. */
+#include "queue/control/socket.h"
 
 #include <errno.h>
 #include <stdio.h>

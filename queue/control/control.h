@@ -1,17 +1,17 @@
-/* queue/control.h: the control socket, by which relayq asks the queue and acts on it. Plumbing; the queue thread's
- * loop.
+/* queue/control/control.h: the control socket, by which relayq asks the queue and acts on it. Plumbing; the queue
+ * thread's loop.
  *
- * What is said on it is in queue/control_protocol.h. Everything is bounded: connections (limits { control }), the
+ * What is said on it is in queue/control/protocol.h. Everything is bounded: connections (limits { control }), the
  * request line, what waits to be written to a client (CONTROL_HIGH_WATER; nothing more is produced past it until the
  * client reads), the time a client may be idle or not read (limits { command_time }). Long answers are made in slices,
  * one client's slice a turn of the loop, so other clients and the mail have theirs. A client that closes its side is
  * gone: all of it is cancelled. */
-#ifndef QUEUE_CONTROL_H
-#define QUEUE_CONTROL_H
+#ifndef QUEUE_CONTROL_CONTROL_H
+#define QUEUE_CONTROL_CONTROL_H
 
 #include "conf/buf.h"
 #include "conf/ioloop.h"
-#include "queue/inspect.h"
+#include "queue/control/inspect.h"
 
 enum {
 	CONTROL_HIGH_WATER = 262144, /* bytes: answers pause above this */

@@ -1,5 +1,5 @@
-/* queue/address.c: protocol. */
-#include "queue/address.h"
+/* queue/mail/address.c: protocol. */
+#include "queue/mail/address.h"
 
 #include <errno.h>
 #include <stdio.h>

@@ -1,4 +1,4 @@
-/* queue/control_socket.h: making the control socket, and who is at its other end. Plumbing; blocks for no longer than a
+/* queue/control/socket.h: making the control socket, and who is at its other end. Plumbing; blocks for no longer than a
  * file operation. */
 #ifndef QUEUE_CONTROL_SOCKET_H
 #define QUEUE_CONTROL_SOCKET_H

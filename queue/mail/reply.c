@@ -1,5 +1,5 @@
-/* queue/reply.c: protocol. */
-#include "queue/reply.h"
+/* queue/mail/reply.c: protocol. */
+#include "queue/mail/reply.h"
 
 #include <stdarg.h>
 #include <stdio.h>

@@ -1,5 +1,5 @@
-/* queue/bounce.c: protocol. */
-#include "queue/bounce.h"
+/* queue/mail/bounce.c: protocol. */
+#include "queue/mail/bounce.h"
 
 #include <ctype.h>
 #include <errno.h>
@@ -8,7 +8,7 @@
 
 #include "conf/clock.h"
 #include "conf/id.h"
-#include "queue/envelope.h"
+#include "queue/mail/envelope.h"
 
 enum {
 	COLUMNS = 76,	 /* lines that we write are wrapped here; a longer word stands alone */

@@ -1,5 +1,5 @@
-/* queue/control.c: plumbing. */
-#include "queue/control.h"
+/* queue/control/control.c: plumbing. */
+#include "queue/control/control.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -10,8 +10,8 @@
 #include "conf/clock.h"
 #include "conf/counter.h"
 #include "conf/log.h"
-#include "queue/control_answer.h"
-#include "queue/control_socket.h"
+#include "queue/control/answer.h"
+#include "queue/control/socket.h"
 
 enum { SWEEP_MS = 5000, SWEEP_LEAST_MS = 10, SWEEPS = 4, WHO = 64, BACKLOG = 64 };
 

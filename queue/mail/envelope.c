@@ -1,5 +1,5 @@
-/* queue/envelope.c: protocol. */
-#include "queue/envelope.h"
+/* queue/mail/envelope.c: protocol. */
+#include "queue/mail/envelope.h"
 
 #include <errno.h>
 #include <stdlib.h>

@@ -1,4 +1,4 @@
-/* queue/control_protocol.h: what relayq and the daemon say to each other on the control socket. Protocol: pure.
+/* queue/control/protocol.h: what relayq and the daemon say to each other on the control socket. Protocol: pure.
  *
  * A client writes one JSON object on one line (at most CONTROL_LINE_MAX bytes with its end) and reads lines, each one
  * object, up to the one of type "end" or "error", which closes the answer; then it may ask again. Answers are ASCII:
@@ -67,7 +67,7 @@ enum control_error {
 		CONTROL_ERROR_COUNT
 };
 const char *control_error_word(enum control_error e);
-/* Of a negative code of queue/inspect.h. */
+/* Of a negative code of queue/control/inspect.h. */
 enum control_error control_error_of(int err);
 
 #endif

@@ -1,11 +1,11 @@
-/* queue/address.h: mail addresses as MAIL and RCPT carry them. Protocol: pure.
+/* queue/mail/address.h: mail addresses as MAIL and RCPT carry them. Protocol: pure.
  *
  * RFC 5321 §4.1.2 and §4.5.3.1. An address that was read here is in one form everywhere: the local part as the client
  * wrote it, then "@" and the domain in lower case, or an address literal in its canonical text ("[192.0.2.1]",
  * "[IPv6:2001:db8::1]"). The null reverse-path is "". Percent signs and bangs in a local part mean nothing here: the
  * domain behind the last "@" is the only one, and a second "@" outside quotes is a syntax error. */
-#ifndef QUEUE_ADDRESS_H
-#define QUEUE_ADDRESS_H
+#ifndef QUEUE_MAIL_ADDRESS_H
+#define QUEUE_MAIL_ADDRESS_H
 
 #include <stdbool.h>
 #include <stddef.h>

@@ -1,15 +1,16 @@
-/* queue/attempt.h: what one attempt to deliver did: which paths were tried over which family, with what answer. State.
+/* queue/mail/attempt.h: what one attempt to deliver did: which paths were tried over which family, with what answer.
+ * State.
  *
  * The log, `relayq show`, the bounce and the journal's OUTCOME records all are made from this. */
-#ifndef QUEUE_ATTEMPT_H
-#define QUEUE_ATTEMPT_H
+#ifndef QUEUE_MAIL_ATTEMPT_H
+#define QUEUE_MAIL_ATTEMPT_H
 
 #include <stdbool.h>
 #include <stdint.h>
 
 #include "conf/buf.h"
 #include "conf/ip.h"
-#include "queue/reply.h"
+#include "queue/mail/reply.h"
 
 /* X(name, word for log and JSON, text for people) */
 #define FAULTS(X)                                                                                                      \

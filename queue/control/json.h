@@ -1,6 +1,6 @@
-/* queue/control_json.h: requests read and answers written on the control socket, the daemon's side. Protocol: pure.
+/* queue/control/json.h: requests read and answers written on the control socket, the daemon's side. Protocol: pure.
  *
- * What they look like is in queue/control_protocol.h. */
+ * What they look like is in queue/control/protocol.h. */
 #ifndef QUEUE_CONTROL_JSON_H
 #define QUEUE_CONTROL_JSON_H
 
@@ -10,8 +10,8 @@
 #include <stdint.h>
 
 #include "conf/buf.h"
-#include "queue/control_protocol.h"
-#include "queue/inspect.h"
+#include "queue/control/protocol.h"
+#include "queue/control/inspect.h"
 
 enum control_verb {
 	CONTROL_LIST,
@@ -56,7 +56,7 @@ int control_put_attempt(
 	struct buf *out, const struct attempt *a, const struct envelope *e); /* `e` names recipients; may be NULL */
 int control_put_content(struct buf *out, const uint8_t *p, size_t n);	     /* n <= CONTROL_PIECE */
 int control_put_site(struct buf *out, const struct site_view *s, bool total);
-/* `id` 0: `text` is what was asked for; err: 0 or a negative code of queue/inspect.h. */
+/* `id` 0: `text` is what was asked for; err: 0 or a negative code of queue/control/inspect.h. */
 int control_put_done(struct buf *out, const char *given, uint64_t id, int err);
 int control_put_route(struct buf *out, const char *text);
 int control_put_candidate(struct buf *out, const struct trace_candidate *c);

@@ -1,5 +1,5 @@
-/* queue/submission.c: state. */
-#include "queue/submission.h"
+/* queue/mail/submission.c: state. */
+#include "queue/mail/submission.h"
 
 #include <stdlib.h>
 

@@ -1,12 +1,12 @@
-/* queue/trace.c: how mail for a domain would go, step by step, without any mail. State; the functions are declared in
- * queue/inspect.h. */
+/* queue/control/trace.c: how mail for a domain would go, step by step, without any mail. State; the functions are
+ * declared in queue/control/inspect.h. */
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "queue/core.h"
-#include "queue/inspect.h"
+#include "queue/control/inspect.h"
 #include "queue/route.h"
 #include "queue/site.h"
 

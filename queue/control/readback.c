@@ -1,11 +1,11 @@
-/* queue/readback.c: what an operator wants to read of a message from the spool: its attempts, its content. State; the
- * functions are declared in queue/inspect.h. */
+/* queue/control/readback.c: what an operator wants to read of a message from the spool: its attempts, its content.
+ * State; the functions are declared in queue/control/inspect.h. */
 #include <errno.h>
 #include <stdlib.h>
 
 #include "queue/core.h"
 #include "queue/index.h"
-#include "queue/inspect.h"
+#include "queue/control/inspect.h"
 
 /* ---- attempts ---- */
 

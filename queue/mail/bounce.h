@@ -1,18 +1,18 @@
-/* queue/bounce.h: the text of a bounce: RFC 3464 in the multipart/report of RFC 6522. Protocol: pure, time is an
+/* queue/mail/bounce.h: the text of a bounce: RFC 3464 in the multipart/report of RFC 6522. Protocol: pure, time is an
  * argument.
  *
  * Three parts: words for a person (what failed, and what was tried over which family with what answer), the
  * message/delivery-status for programs, and the header of the message that failed. Peers' words are escaped to
  * printable ASCII (`\x1b`), wrapped and indented, so no reply can begin a line, a field or a part; the boundary is
  * chosen after the parts are written and occurs in none of them. Lines end in CRLF and are at most 998 bytes. */
-#ifndef QUEUE_BOUNCE_H
-#define QUEUE_BOUNCE_H
+#ifndef QUEUE_MAIL_BOUNCE_H
+#define QUEUE_MAIL_BOUNCE_H
 
 #include <stdbool.h>
 #include <stdint.h>
 
 #include "conf/buf.h"
-#include "queue/attempt.h"
+#include "queue/mail/attempt.h"
 
 enum {
 	BOUNCE_HEADERS_MAX = 65536, /* of the message that failed; more is cut off at the end of a field */

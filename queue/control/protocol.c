@@ -1,5 +1,5 @@
-/* queue/control_protocol.c: protocol. */
-#include "queue/control_protocol.h"
+/* queue/control/protocol.c: protocol. */
+#include "queue/control/protocol.h"
 
 #include <errno.h>
 #include <stddef.h>

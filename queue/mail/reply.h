@@ -1,8 +1,8 @@
-/* queue/reply.h: an SMTP reply, ours or a peer's, as data. Protocol: pure.
+/* queue/mail/reply.h: an SMTP reply, ours or a peer's, as data. Protocol: pure.
  *
  * RFC 5321 §4.2, RFC 2034/3463. A peer's reply is never an error code of ours. */
-#ifndef QUEUE_REPLY_H
-#define QUEUE_REPLY_H
+#ifndef QUEUE_MAIL_REPLY_H
+#define QUEUE_MAIL_REPLY_H
 
 #include <stdbool.h>
 #include <stddef.h>

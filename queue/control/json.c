@@ -1,5 +1,5 @@
-/* queue/control_json.c: protocol. */
-#include "queue/control_json.h"
+/* queue/control/json.c: protocol. */
+#include "queue/control/json.h"
 
 #include <errno.h>
 #include <stdio.h>

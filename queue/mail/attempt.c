@@ -1,5 +1,5 @@
-/* queue/attempt.c: state. */
-#include "queue/attempt.h"
+/* queue/mail/attempt.c: state. */
+#include "queue/mail/attempt.h"
 
 #include <errno.h>
 #include <stdio.h>

@@ -1,17 +1,17 @@
-/* queue/inspect.h: what may be asked of the queue and done to it by an operator. State; the queue thread only.
+/* queue/control/inspect.h: what may be asked of the queue and done to it by an operator. State; the queue thread only.
  *
  * The control socket is the one caller. Everything long runs in slices: a call does at most `budget` messages' worth of
  * work and returns a cursor; the caller goes on from its event loop. Strings in views are lent until the next call. */
-#ifndef QUEUE_INSPECT_H
-#define QUEUE_INSPECT_H
+#ifndef QUEUE_CONTROL_INSPECT_H
+#define QUEUE_CONTROL_INSPECT_H
 
 #include <stdbool.h>
 #include <stdint.h>
 
 #include "conf/conf.h"
-#include "queue/attempt.h"
+#include "queue/mail/attempt.h"
 #include "queue/deliver/path.h"
-#include "queue/envelope.h"
+#include "queue/mail/envelope.h"
 
 struct queue;
 

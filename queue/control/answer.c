@@ -1,5 +1,5 @@
-/* queue/control_answer.c: state. */
-#include "queue/control_answer.h"
+/* queue/control/answer.c: state. */
+#include "queue/control/answer.h"
 
 #include <ctype.h>
 #include <errno.h>
