@@ -19,8 +19,10 @@ struct making {
 };
 
 /* The failed recipients of the attempt, those with equal replies together as they come. */
-static unsigned failed_rcpts(struct message *m, const struct attempt *a, struct bounce_rcpt *out)
+static unsigned failed_rcpts(const struct entry *e, struct bounce_rcpt *out)
 {
+	struct message *m = e->message;
+	const struct attempt *a = e->attempt;
 	unsigned n = 0;
 	for (unsigned i = 0; i < a->rcpt_count; i++) {
 		struct delivery *d;
@@ -28,8 +30,9 @@ static unsigned failed_rcpts(struct message *m, const struct attempt *a, struct 
 		if (a->rcpts[i].status != RCPT_FAILED || r == NULL)
 			continue;
 		const struct reply *reply = &a->replies[a->rcpts[i].reply];
-		out[n++] = (struct bounce_rcpt){
-			.address = r->address, .reply = reply, .expired = strcmp(reply->enhanced, "5.4.7") == 0};
+		out[n++] = (struct bounce_rcpt){.address = r->address,
+			.reply = reply,
+			.expired = e->expired && strcmp(reply->enhanced, "5.4.7") == 0};
 	}
 	return n;
 }
@@ -52,7 +55,7 @@ static int write_text(const struct making *w, uint64_t id, struct buf *text, uns
 		.sender = m->sender,
 		.attempt = a,
 		.rcpts = rcpts,
-		.rcpt_count = failed_rcpts(m, a, rcpts),
+		.rcpt_count = failed_rcpts(w->entry, rcpts),
 		.headers = w->header.data,
 		.headers_len = w->header.len,
 	};

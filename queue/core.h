@@ -43,6 +43,7 @@ struct tries {
 	uint32_t race_ms, transfer_ms;
 	unsigned delivered_noted;  /* recipients whose delivery is on its way to the disk already */
 	bool greylisted;	   /* some answer looked like greylisting */
+	bool expired;		   /* what was left to wait for is given up for the message's age */
 	struct endpoint first_4yz; /* the path that answered so first; FAMILY_NONE */
 };
 

@@ -22,7 +22,7 @@ struct entry {
 	struct attempt *attempt;   /* owned */
 	struct submission *bounce; /* owned reference: stored together with this entry or neither is */
 	struct body *content;	   /* owned reference: of a MOVED record */
-	uint32_t segment;	   /* of reclaim */
+	bool expired; /* some recipients are given up for the message's age: their code is 5.4.7, and it is ours */
 	void *arg;
 };
 

@@ -136,6 +136,7 @@ static void expire_rows(struct queue *q, struct delivery *d)
 {
 	struct attempt *a = d->tries->attempt;
 	char span[CLOCK_SPAN], last[REPLY_TEXT_MAX];
+	d->tries->expired = true;
 	clock_span(q->conf->retry.give_up, span);
 	for (unsigned i = 0; i < a->rcpt_count; i++) {
 		if (a->rcpts[i].status != RCPT_QUEUED)
@@ -274,6 +275,7 @@ static void write_outcome(struct queue *q, struct delivery *d)
 	}
 	e->delivery = d;
 	e->attempt = t->attempt;
+	e->expired = t->expired;
 	t->attempt = NULL;
 	if (!any_row(e->attempt, RCPT_FAILED)) {
 		post_outcome(q, e);

@@ -252,6 +252,42 @@ static void test_give_up(void **state)
 }
 
 /* Not while the clock is doubtful. */
+/* The text of the bounce that waits to be stored. */
+static void bounce_text(char *out, size_t size)
+{
+	size_t n = 0;
+	assert_int_equal(fx.commit_count, 1);
+	for (const struct body_chunk *c = fx.commits[0]->content->first; c != NULL && n + c->len < size; c = c->next) {
+		memcpy(out + n, c->data, c->len);
+		n += c->len;
+	}
+	out[n] = '\0';
+}
+
+/* A bounce says that mail was given up for its age (4.4.7) when it was, not when the peer's words sound like it. */
+static void test_status_of_the_bounce(void **state)
+{
+	static const struct {
+		uint64_t age;
+		const char *reply, *status;
+	} rows[] = {
+		{DAYS(6), "450 4.2.0 later", "Status: 4.4.7"},
+		{DAYS(1), "550 5.4.7 too old for us", "Status: 5.4.7"},
+	};
+	(void)state;
+	for (unsigned i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+		char text[8192];
+		fixture_begin(NULL);
+		single_path();
+		mail_stored(5, "b@d.example", BEGIN - rows[i].age, false);
+		attempt(rows[i].reply);
+		bounce_text(text, sizeof text);
+		assert_non_null(strstr(text, rows[i].status));
+		commit_all();
+		fixture_end();
+	}
+}
+
 static void test_give_up_not_yet(void **state)
 {
 	(void)state;
@@ -310,6 +346,7 @@ int main(void)
 		cmocka_unit_test(test_bounce_not_made),
 		cmocka_unit_test(test_remove_while_a_bounce_fails),
 		cmocka_unit_test(test_give_up),
+		cmocka_unit_test(test_status_of_the_bounce),
 		cmocka_unit_test(test_give_up_not_yet),
 		cmocka_unit_test(test_records_in_order),
 	};
