@@ -7,7 +7,7 @@
 #define QUEUE_ENTRY_H
 
 #include "queue/core.h"
-#include "queue/mail/submission.h"
+#include "queue/submission.h"
 
 struct entry {
 	struct commit commit;

@@ -6,7 +6,7 @@
 #include "conf/buf.h"
 #include "conf/conf.h"
 #include "conf/ioloop.h"
-#include "queue/mail/submission.h"
+#include "queue/submission.h"
 
 struct queue_thread;
 

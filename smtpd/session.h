@@ -15,7 +15,7 @@
 #include "conf/conf.h"
 #include "conf/id.h"
 #include "conf/ioloop.h"
-#include "queue/mail/submission.h"
+#include "queue/submission.h"
 
 struct session;
 

@@ -21,7 +21,7 @@
 #include "conf/counter.h"
 #include "smtpd/listener.h"
 #include "conf/conf.h"
-#include "queue/mail/submission.h"
+#include "queue/submission.h"
 #include "smtpd/session.h"
 
 #define EHLO "EHLO c.example\r\n"

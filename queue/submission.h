@@ -1,8 +1,8 @@
-/* queue/mail/submission.h: a received message on its way from its session to the queue thread. State.
+/* queue/submission.h: a received message on its way from its session to the queue thread. State.
  *
  * It is shared by the session that made it and the queue thread that indexes it: each holds a reference. */
-#ifndef QUEUE_MAIL_SUBMISSION_H
-#define QUEUE_MAIL_SUBMISSION_H
+#ifndef QUEUE_SUBMISSION_H
+#define QUEUE_SUBMISSION_H
 
 #include "conf/body.h"
 #include "queue/mail/envelope.h"

@@ -1,5 +1,5 @@
-/* queue/mail/submission.c: state. */
-#include "queue/mail/submission.h"
+/* queue/submission.c: state. */
+#include "queue/submission.h"
 
 #include <stdlib.h>
 
