@@ -35,7 +35,7 @@ def content(subject="a message", size=0, seed=None, extra=""):
     block = b"".join((b"." * source.choice((0, 0, 0, 1, 2))) + source.randbytes(36).hex().encode() + b"\r\n"
                      for _ in range(1024))
     body = block * (size // len(block) + 1)
-    return head + body[:size - size % 2] + b"\r\n"
+    return head + body[:size].rstrip(b"\r\n") + b"\r\n"  # a CRLF may have been cut in two
 
 
 def body_sha256(message):
