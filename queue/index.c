@@ -274,7 +274,7 @@ void index_hold(struct queue *q, struct message *m, unsigned flag, const char *r
 {
 	if ((m->flags & flag) || m->removing)
 		return;
-	m->flags = (uint16_t)(m->flags | flag);
+	m->flags |= flag;
 	if (flag == ENVELOPE_HELD)
 		COUNT_SET(messages_held, ++q->held);
 	else
@@ -298,12 +298,12 @@ void index_release(struct queue *q, struct message *m, bool replayed)
 		return;
 	if (m->flags & ENVELOPE_HELD)
 		COUNT_SET(messages_held, --q->held);
-	m->flags = (uint16_t)(m->flags & ~ENVELOPE_HELD);
+	m->flags &= ~(uint32_t)ENVELOPE_HELD;
 	if (m->flags & ENVELOPE_REMAINS)
 		return; /* there is nothing that could be delivered */
 	if (m->flags & ENVELOPE_DAMAGED)
 		COUNT_SET(messages_damaged, --q->damaged);
-	m->flags = (uint16_t)(m->flags & ~ENVELOPE_DAMAGED);
+	m->flags &= ~(uint32_t)ENVELOPE_DAMAGED;
 	intern_drop(&q->reasons, m->reason);
 	m->reason = NULL;
 	for (unsigned i = 0; i < m->delivery_count; i++)

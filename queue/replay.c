@@ -57,6 +57,7 @@ static int on_outcome(void *arg, uint64_t id, const struct attempt *a, struct pl
 		struct rcpt *r = message_rcpt(m, a->rcpts[i].index, &d);
 		if (r == NULL)
 			continue;
+		r->told |= a->rcpts[i].told;
 		index_finish_rcpt(q, d, r, (enum rcpt_status)a->rcpts[i].status);
 		if (a->rcpts[i].status == RCPT_QUEUED) {
 			/* one record of an attempt alone has such rows: its last */

@@ -155,8 +155,10 @@ static void apply_rows(struct queue *q, struct delivery *d, const struct attempt
 	for (unsigned i = 0; i < a->rcpt_count; i++) {
 		struct delivery *owner;
 		struct rcpt *r = message_rcpt(d->message, a->rcpts[i].index, &owner);
-		if (r != NULL)
-			index_finish_rcpt(q, owner, r, (enum rcpt_status)a->rcpts[i].status);
+		if (r == NULL)
+			continue;
+		r->told |= a->rcpts[i].told;
+		index_finish_rcpt(q, owner, r, (enum rcpt_status)a->rcpts[i].status);
 	}
 }
 

@@ -221,7 +221,8 @@ int attempt_encode(const struct attempt *a, struct buf *out)
 	err = err ? err : buf_append_u16(out, a->rcpt_count);
 	for (unsigned i = 0; err == 0 && i < a->rcpt_count; i++) {
 		err = buf_append_u16(out, a->rcpts[i].index);
-		err = err ? err : buf_append_u8(out, a->rcpts[i].status);
+		/* one byte for both: `told` came later, and what was written before has none */
+		err = err ? err : buf_append_u8(out, (uint8_t)(a->rcpts[i].status | a->rcpts[i].told << 4));
 		err = err ? err : buf_append_u16(out, a->rcpts[i].reply);
 	}
 	return err;
@@ -231,7 +232,9 @@ static void get_rcpts(struct reader *r, struct attempt *a)
 {
 	for (unsigned i = 0; !r->bad && i < a->rcpt_count; i++) {
 		a->rcpts[i].index = reader_u16(r);
-		a->rcpts[i].status = reader_u8(r);
+		uint8_t both = reader_u8(r);
+		a->rcpts[i].status = both & 15;
+		a->rcpts[i].told = both >> 4;
 		a->rcpts[i].reply = reader_u16(r);
 		if (a->rcpts[i].status > RCPT_FAILED || a->rcpts[i].reply >= a->reply_count)
 			r->bad = 1;

@@ -69,6 +69,7 @@ enum rcpt_status { RCPT_QUEUED, RCPT_DELIVERED, RCPT_FAILED };
 struct attempt_rcpt {
 	uint16_t index; /* of the recipient in its message */
 	uint8_t status; /* enum rcpt_status; RCPT_QUEUED is deferred */
+	uint8_t told;	/* TOLD_* (queue/mail/envelope.h): notices that go with this record */
 	uint16_t reply; /* index into `replies` */
 };
 

@@ -1,6 +1,7 @@
 /* queue/mail/message.c: state. */
 #include "queue/mail/message.h"
 
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -8,6 +9,11 @@ const char *address_domain_of(const char *address)
 {
 	const char *at = strrchr(address, '@');
 	return at ? at + 1 : "";
+}
+
+static bool has_text(const char *text)
+{
+	return text != NULL && *text != '\0';
 }
 
 static int by_domain(const void *a, const void *b)
@@ -37,6 +43,8 @@ static unsigned sort_rcpts(
 			continue;
 		sorted[count++] = &e->rcpts[i];
 		*text += strlen(e->rcpts[i].address) + 1;
+		if (has_text(e->rcpts[i].orcpt))
+			*text += strlen(e->rcpts[i].orcpt) + 1;
 	}
 	if (count > 1)
 		qsort(sorted, count, sizeof(const struct envelope_rcpt *), by_domain);
@@ -54,8 +62,14 @@ static void fill(struct message *m, const struct envelope_rcpt *const *sorted, c
 	for (unsigned i = 0; i < m->rcpt_count; i++) {
 		/* NOLINTNEXTLINE(clang-analyzer-core.uninitialized.Assign): sort_rcpts() gave rcpt_count */
 		const struct envelope_rcpt *r = sorted[i];
-		m->rcpts[i] =
-			(struct rcpt){.address = put_text(&at, r->address), .index = r->index, .status = RCPT_QUEUED};
+		m->rcpts[i] = (struct rcpt){.address = put_text(&at, r->address),
+			.index = r->index,
+			.status = RCPT_QUEUED,
+			.notify = r->notify,
+			.told = r->told,
+			.has_orcpt = has_text(r->orcpt)};
+		if (m->rcpts[i].has_orcpt)
+			put_text(&at, r->orcpt);
 		if (i == 0 || strcmp(address_domain_of(r->address), address_domain_of(sorted[i - 1]->address)) != 0) {
 			d = d ? d + 1 : m->deliveries;
 			*d = (struct delivery){.message = m, .first = i};
@@ -66,6 +80,24 @@ static void fill(struct message *m, const struct envelope_rcpt *const *sorted, c
 		if (r->next_ms > d->since)
 			d->since = r->next_ms;
 	}
+}
+
+/* 0 or -ENOMEM. */
+static int fill_extra(struct message *m, const struct envelope *e)
+{
+	if (!has_text(e->envid) && !has_text(e->redirect) && e->by_ms == 0 && e->release_ms == 0 && e->priority == 0)
+		return 0;
+	size_t n = has_text(e->envid) ? strlen(e->envid) : 0;
+	struct message_extra *x = calloc(1, sizeof *x + n + 1);
+	if (x == NULL)
+		return -ENOMEM;
+	if (n > 0)
+		memcpy(x->envid, e->envid, n);
+	x->by_ms = e->by_ms;
+	x->release_ms = e->release_ms;
+	x->priority = (int8_t)e->priority;
+	m->extra = x;
+	return has_text(e->redirect) ? message_set_redirect(m, e->redirect) : 0;
 }
 
 struct message *message_new(const struct envelope *e, bool *empty)
@@ -85,7 +117,7 @@ struct message *message_new(const struct envelope *e, bool *empty)
 		m->id = e->id;
 		m->arrival_ms = e->arrival_ms;
 		m->size = e->size;
-		m->flags = (uint16_t)e->flags;
+		m->flags = e->flags;
 		m->deliveries = (struct delivery *)(m + 1);
 		m->delivery_count = domains;
 		m->rcpts = (struct rcpt *)(m->deliveries + domains);
@@ -95,6 +127,10 @@ struct message *message_new(const struct envelope *e, bool *empty)
 		m->client = put_text(&at, e->client);
 		m->helo = put_text(&at, e->helo);
 		fill(m, sorted, at);
+		if (fill_extra(m, e) != 0) {
+			message_free(m);
+			m = NULL;
+		}
 	}
 	if (sorted != few)
 		free(sorted);
@@ -104,7 +140,54 @@ struct message *message_new(const struct envelope *e, bool *empty)
 void message_free(struct message *m)
 {
 	body_unref(m->body);
+	if (m->extra != NULL)
+		free(m->extra->redirect);
+	free(m->extra);
 	free(m);
+}
+
+const char *rcpt_orcpt(const struct rcpt *r)
+{
+	return r->has_orcpt ? r->address + strlen(r->address) + 1 : "";
+}
+
+const char *message_envid(const struct message *m)
+{
+	return m->extra ? m->extra->envid : "";
+}
+
+const char *message_redirect(const struct message *m)
+{
+	return m->extra && m->extra->redirect ? m->extra->redirect : "";
+}
+
+int message_priority(const struct message *m)
+{
+	return m->extra ? m->extra->priority : 0;
+}
+
+uint64_t message_by_ms(const struct message *m)
+{
+	return m->extra ? m->extra->by_ms : 0;
+}
+
+uint64_t message_release_ms(const struct message *m)
+{
+	return m->extra ? m->extra->release_ms : 0;
+}
+
+int message_set_redirect(struct message *m, const char *relay)
+{
+	char *copy = *relay ? strdup(relay) : NULL;
+	if (m->extra == NULL)
+		m->extra = calloc(1, sizeof *m->extra + 1);
+	if (m->extra == NULL || (*relay && copy == NULL)) {
+		free(copy);
+		return -ENOMEM;
+	}
+	free(m->extra->redirect);
+	m->extra->redirect = copy;
+	return 0;
 }
 
 void message_envelope(const struct message *m, struct envelope *out, struct envelope_rcpt *rcpts,
@@ -122,6 +205,9 @@ void message_envelope(const struct message *m, struct envelope *out, struct enve
 				.status = RCPT_QUEUED,
 				.attempts = d->attempts,
 				.next_ms = next(arg, d),
+				.notify = m->rcpts[j].notify,
+				.told = m->rcpts[j].told,
+				.orcpt = rcpt_orcpt(&m->rcpts[j]),
 			};
 		}
 	}
@@ -134,6 +220,11 @@ void message_envelope(const struct message *m, struct envelope *out, struct enve
 		.client = m->client,
 		.helo = m->helo,
 		.reason = m->reason ? m->reason : "",
+		.envid = message_envid(m),
+		.redirect = message_redirect(m),
+		.by_ms = message_by_ms(m),
+		.release_ms = message_release_ms(m),
+		.priority = message_priority(m),
 		.rcpts = rcpts,
 		.rcpt_count = n,
 	};

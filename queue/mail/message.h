@@ -24,6 +24,18 @@ struct rcpt {
 	const char *address;
 	uint16_t index;
 	uint8_t status; /* enum rcpt_status */
+	uint8_t notify; /* NOTIFY_* */
+	uint8_t told;	/* TOLD_* */
+	bool has_orcpt; /* it stands behind the address's closing 0: rcpt_orcpt() */
+};
+
+/* What few messages have. Times are wall time, as in the envelope. */
+struct message_extra {
+	uint64_t by_ms;
+	uint64_t release_ms;
+	char *redirect; /* NULL: by its route; on the heap */
+	int8_t priority;
+	char envid[];
 };
 
 #define DELIVERY_STATES(X)                                                                                             \
@@ -73,13 +85,14 @@ struct message {
 	const char *sender;
 	const char *client;
 	const char *helo;
-	const char *reason; /* interned; why held or damaged; NULL */
+	const char *reason;	     /* interned; why held or damaged; NULL */
+	struct message_extra *extra; /* NULL: all zero */
 	struct delivery *deliveries;
 	struct rcpt *rcpts;
 	uint32_t delivery_count;
 	uint32_t rcpt_count;
 	uint32_t open;	/* recipients that are not finished */
-	uint16_t flags; /* ENVELOPE_* */
+	uint32_t flags; /* ENVELOPE_* */
 	bool in_file;
 	bool removing; /* by hand, as soon as nothing of it is in transfer */
 	uint16_t busy; /* histories, moves and readers that look at it: it stays till they are done */
@@ -96,6 +109,15 @@ void message_envelope(const struct message *m, struct envelope *out, struct enve
 	uint64_t (*next)(void *arg, const struct delivery *d), void *arg);
 /* The delivery to which a recipient's number belongs, and the recipient; NULL if it is not there. */
 struct rcpt *message_rcpt(struct message *m, uint16_t index, struct delivery **d);
+/* ORCPT as the client gave it; "" */
+const char *rcpt_orcpt(const struct rcpt *r);
+const char *message_envid(const struct message *m);    /* "" */
+const char *message_redirect(const struct message *m); /* "" */
+int message_priority(const struct message *m);
+uint64_t message_by_ms(const struct message *m);      /* 0: none */
+uint64_t message_release_ms(const struct message *m); /* 0: none */
+/* Names the next hop in place of the routes'; "": as the routes say. 0 or -ENOMEM. */
+int message_set_redirect(struct message *m, const char *relay);
 /* Behind the last '@', or "" */
 const char *address_domain_of(const char *address);
 /* Has the delivery recipients that are not finished? */

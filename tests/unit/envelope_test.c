@@ -13,7 +13,14 @@
 #include "queue/mail/envelope.h"
 
 static const struct envelope_rcpt rcpts[] = {
-	{.address = "a@one.example", .index = 0, .status = RCPT_QUEUED, .attempts = 3, .next_ms = 1700000000123},
+	{.address = "a@one.example",
+		.index = 0,
+		.status = RCPT_QUEUED,
+		.attempts = 3,
+		.next_ms = 1700000000123,
+		.notify = NOTIFY_SUCCESS | NOTIFY_DELAY,
+		.told = TOLD_DELAY,
+		.orcpt = "rfc822;a+2Bx@old.example"},
 	{.address = "\"b c\"@[IPv6:2001:db8::1]", .index = 7, .status = RCPT_DELIVERED},
 };
 static const struct envelope sample = {
@@ -25,6 +32,11 @@ static const struct envelope sample = {
 	.client = "2001:db8::25",
 	.helo = "mx.example",
 	.reason = "held by hand",
+	.envid = "QQ314159",
+	.redirect = "[192.0.2.7]:26",
+	.by_ms = 1700000900000,
+	.release_ms = 1700000800000,
+	.priority = -4,
 	.rcpts = rcpts,
 	.rcpt_count = 2,
 };
@@ -48,6 +60,10 @@ static void envelope_comes_back(void **state)
 	assert_string_equal(e->client, sample.client);
 	assert_string_equal(e->helo, sample.helo);
 	assert_string_equal(e->reason, sample.reason);
+	assert_string_equal(e->envid, sample.envid);
+	assert_string_equal(e->redirect, sample.redirect);
+	assert_true(e->by_ms == sample.by_ms && e->release_ms == sample.release_ms);
+	assert_int_equal(e->priority, -4);
 	assert_int_equal(e->rcpt_count, 2);
 	for (unsigned i = 0; i < 2; i++) {
 		assert_string_equal(e->rcpts[i].address, rcpts[i].address);
@@ -55,8 +71,50 @@ static void envelope_comes_back(void **state)
 		assert_int_equal(e->rcpts[i].status, rcpts[i].status);
 		assert_int_equal(e->rcpts[i].attempts, rcpts[i].attempts);
 		assert_true(e->rcpts[i].next_ms == rcpts[i].next_ms);
+		assert_int_equal(e->rcpts[i].notify, rcpts[i].notify);
+		assert_int_equal(e->rcpts[i].told, rcpts[i].told);
+		assert_string_equal(e->rcpts[i].orcpt, rcpts[i].orcpt ? rcpts[i].orcpt : "");
 	}
 	envelope_free(e);
+	buf_fini(&b);
+}
+
+/* What relay64 0.1.0 wrote: it must be readable for as long as spools of that time may be there. */
+static void first_version_is_read(void **state)
+{
+	(void)state;
+	struct buf b;
+	buf_init(&b, 4096);
+	buf_append_u8(&b, 1);
+	buf_append_u64(&b, 77);
+	buf_append_u64(&b, 1700000000000);
+	buf_append_u64(&b, 445);
+	buf_append_u32(&b, ENVELOPE_8BIT);
+	buf_append_block(&b, "ann@old.example", 15);
+	buf_append_block(&b, "192.0.2.1", 9);
+	buf_append_block(&b, "mx", 2);
+	buf_append_block(&b, "", 0);
+	buf_append_u32(&b, 1);
+	buf_append_block(&b, "bob@new.example", 15);
+	buf_append_u16(&b, 3);
+	buf_append_u8(&b, RCPT_QUEUED);
+	buf_append_u16(&b, 9);
+	assert_int_equal(buf_append_u64(&b, 1700000300000), 0);
+	struct envelope *e;
+	assert_int_equal(envelope_decode(&e, b.data, b.len), 0);
+	assert_string_equal(e->sender, "ann@old.example");
+	assert_string_equal(e->envid, "");
+	assert_string_equal(e->redirect, "");
+	assert_true(e->by_ms == 0 && e->release_ms == 0 && e->priority == 0);
+	assert_int_equal(e->rcpt_count, 1);
+	assert_string_equal(e->rcpts[0].address, "bob@new.example");
+	assert_int_equal(e->rcpts[0].attempts, 9);
+	assert_true(e->rcpts[0].next_ms == 1700000300000);
+	assert_int_equal(e->rcpts[0].notify, 0);
+	assert_string_equal(e->rcpts[0].orcpt, "");
+	envelope_free(e);
+	b.data[0] = 3;
+	assert_int_equal(envelope_decode(&e, b.data, b.len), -EBADMSG);
 	buf_fini(&b);
 }
 
@@ -109,6 +167,7 @@ static struct attempt *sample_attempt(void)
 	assert_int_equal(attempt_set_rcpt(a, 0, RCPT_QUEUED, &no), 0);
 	assert_int_equal(attempt_set_rcpt(a, 1, RCPT_DELIVERED, &ok), 0);
 	assert_int_equal(attempt_set_rcpt(a, 1, RCPT_FAILED, &no), 0);
+	a->rcpts[0].told = TOLD_DELAY;
 	return a;
 }
 
@@ -129,7 +188,7 @@ static void attempt_comes_back(void **state)
 	assert_int_equal(b->reply_count, 2);
 	assert_int_equal(b->rcpt_count, 3);
 	static const struct attempt_rcpt expected[] = {
-		{.index = 0, .status = RCPT_QUEUED, .reply = 1},
+		{.index = 0, .status = RCPT_QUEUED, .told = TOLD_DELAY, .reply = 1},
 		{.index = 1, .status = RCPT_FAILED, .reply = 1},
 		{.index = 2, .status = RCPT_DELIVERED, .reply = 0},
 	};
@@ -137,6 +196,7 @@ static void attempt_comes_back(void **state)
 		assert_int_equal(b->rcpts[i].index, expected[i].index);
 		assert_int_equal(b->rcpts[i].status, expected[i].status);
 		assert_int_equal(b->rcpts[i].reply, expected[i].reply);
+		assert_int_equal(b->rcpts[i].told, expected[i].told);
 	}
 	attempt_free(b);
 	for (size_t cut = 0; cut < out.len; cut++) {
@@ -176,6 +236,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(envelope_comes_back),
+		cmocka_unit_test(first_version_is_read),
 		cmocka_unit_test(envelope_survives_damage),
 		cmocka_unit_test(attempt_comes_back),
 		cmocka_unit_test(attempt_is_bounded),

@@ -71,7 +71,7 @@ static void test_thousand_recipients(void **state)
 	(void)state;
 	for (unsigned i = 0; i < MOST; i++) {
 		snprintf(texts[i], sizeof texts[i], "u%u@d%u.example", i, i * 7 % 100);
-		rcpts[i] = (struct envelope_rcpt){texts[i], (uint16_t)i, RCPT_QUEUED, 0, 0};
+		rcpts[i] = (struct envelope_rcpt){.address = texts[i], .index = (uint16_t)i};
 	}
 	for (unsigned count = 1; count <= MOST; count = count < 20 ? count + 1 : count * 7) {
 		struct message *m = build(count);
@@ -90,7 +90,7 @@ static void test_domains(void **state)
 	(void)state;
 	for (unsigned i = 0; i < 7; i++) {
 		snprintf(texts[i], sizeof texts[i], "%s", addresses[i]);
-		rcpts[i] = (struct envelope_rcpt){texts[i], (uint16_t)i, RCPT_QUEUED, 0, 0};
+		rcpts[i] = (struct envelope_rcpt){.address = texts[i], .index = (uint16_t)i};
 	}
 	struct message *m = build(7);
 	assert_int_equal(m->delivery_count, 5);
@@ -111,7 +111,11 @@ static void test_finished_ones_are_left_out(void **state)
 	(void)state;
 	for (unsigned i = 0; i < 40; i++) {
 		snprintf(texts[i], sizeof texts[i], "u%u@d%u.example", i, i % 2);
-		rcpts[i] = (struct envelope_rcpt){texts[i], (uint16_t)i, (uint8_t)(i % 3), (uint16_t)(i % 5), i * 10};
+		rcpts[i] = (struct envelope_rcpt){.address = texts[i],
+			.index = (uint16_t)i,
+			.status = (uint8_t)(i % 3),
+			.attempts = (uint16_t)(i % 5),
+			.next_ms = i * 10};
 	}
 	struct message *m = build(40);
 	assert_int_equal(m->rcpt_count, 14);
@@ -162,11 +166,52 @@ static void test_finished_ones_are_left_out(void **state)
 	message_free(m);
 }
 
+/* What few messages have goes through the index and back; plain ones carry nothing for it. */
+static void test_extensions(void **state)
+{
+	(void)state;
+	rcpts[0] = (struct envelope_rcpt){
+		.address = "b@x.example", .orcpt = "rfc822;b@old.example", .notify = NOTIFY_NEVER, .told = TOLD_BY};
+	rcpts[1] = (struct envelope_rcpt){.address = "a@x.example", .index = 1};
+	struct message *m = build(2);
+	assert_null(m->extra);
+	assert_string_equal(message_envid(m), "");
+	assert_int_equal(message_priority(m), 0);
+	assert_string_equal(rcpt_orcpt(&m->rcpts[0]), "rfc822;b@old.example");
+	assert_string_equal(rcpt_orcpt(&m->rcpts[1]), "");
+	assert_int_equal(message_set_redirect(m, "[192.0.2.1]:26"), 0);
+	assert_string_equal(message_redirect(m), "[192.0.2.1]:26");
+	m->extra->by_ms = 5;
+	m->extra->release_ms = 6;
+	m->extra->priority = -9;
+
+	struct envelope out;
+	struct envelope_rcpt room[2];
+	uint64_t base = 0;
+	bool empty;
+	message_envelope(m, &out, room, next, &base);
+	out.envid = "e1";
+	struct message *again = message_new(&out, &empty);
+	assert_non_null(again);
+	assert_string_equal(message_envid(again), "e1");
+	assert_string_equal(message_redirect(again), "[192.0.2.1]:26");
+	assert_true(message_by_ms(again) == 5 && message_release_ms(again) == 6);
+	assert_int_equal(message_priority(again), -9);
+	assert_int_equal(again->rcpts[0].notify, NOTIFY_NEVER);
+	assert_int_equal(again->rcpts[0].told, TOLD_BY);
+	assert_string_equal(rcpt_orcpt(&again->rcpts[0]), "rfc822;b@old.example");
+	assert_int_equal(message_set_redirect(again, ""), 0);
+	assert_string_equal(message_redirect(again), "");
+	message_free(again);
+	message_free(m);
+}
+
 static void test_nobody_left(void **state)
 {
 	(void)state;
 	for (unsigned i = 0; i < 20; i++)
-		rcpts[i] = (struct envelope_rcpt){"a@x.example", (uint16_t)i, RCPT_DELIVERED, 0, 0};
+		rcpts[i] = (struct envelope_rcpt){
+			.address = "a@x.example", .index = (uint16_t)i, .status = RCPT_DELIVERED};
 	for (unsigned count = 0; count <= 20; count += 20) {
 		struct envelope e = envelope(count);
 		bool empty = false;
@@ -181,6 +226,7 @@ int main(void)
 		cmocka_unit_test(test_thousand_recipients),
 		cmocka_unit_test(test_domains),
 		cmocka_unit_test(test_finished_ones_are_left_out),
+		cmocka_unit_test(test_extensions),
 		cmocka_unit_test(test_nobody_left),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -32,7 +32,7 @@ static int record(enum record_type type, uint64_t id, unsigned mask, unsigned fl
 	unsigned n = 0;
 	for (unsigned i = 0; i < 3; i++)
 		if (mask >> i & 1)
-			rcpts[n++] = (struct envelope_rcpt){addresses[i], (uint16_t)i, RCPT_QUEUED, 0, 0};
+			rcpts[n++] = (struct envelope_rcpt){.address = addresses[i], .index = (uint16_t)i};
 	const struct envelope e = {.id = id,
 		.arrival_ms = BEGIN - HOURS(1),
 		.size = 100,

@@ -460,8 +460,9 @@ static void test_replayed_times(void **state)
 	(void)state;
 	fixture_begin(NULL);
 	fx.q.draining = true; /* nothing begins yet */
-	const struct envelope_rcpt rcpts[] = {{"b@d.example", 0, RCPT_QUEUED, 3, BEGIN + MINUTES(7)},
-		{"b@e.example", 1, RCPT_QUEUED, 0, 0}, {"b@f.example", 2, RCPT_QUEUED, 1, BEGIN - DAYS(1)}};
+	const struct envelope_rcpt rcpts[] = {{.address = "b@d.example", .attempts = 3, .next_ms = BEGIN + MINUTES(7)},
+		{.address = "b@e.example", .index = 1},
+		{.address = "b@f.example", .index = 2, .attempts = 1, .next_ms = BEGIN - DAYS(1)}};
 	const struct envelope e = {.id = 9,
 		.arrival_ms = BEGIN - DAYS(2),
 		.size = 100,
@@ -488,7 +489,8 @@ static void test_times_of_a_wrong_clock(void **state)
 	for (unsigned held = 0; held < 2; held++) {
 		fixture_begin(NULL);
 		fx.q.draining = true;
-		const struct envelope_rcpt rcpt = {"b@d.example", 0, RCPT_QUEUED, 3, BEGIN + DAYS(30)};
+		const struct envelope_rcpt rcpt = {
+			.address = "b@d.example", .attempts = 3, .next_ms = BEGIN + DAYS(30)};
 		const struct envelope e = {.id = 9,
 			.arrival_ms = BEGIN + DAYS(29),
 			.size = 100,
