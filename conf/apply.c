@@ -255,7 +255,6 @@ static void *open_route(struct apply *a, const struct grammar_value *title)
 	struct draft *d = &a->routes[a->route_count];
 	*d = (struct draft){.at = &title->at, .order = a->route_count++};
 	d->route.pattern = pattern;
-	d->route.relay.port = 25;
 	d->route.origin = origin_of(a, &title->at);
 	return &d->route;
 }

@@ -36,12 +36,20 @@ struct conf_listen {
 	struct endpoint at;
 };
 
-/* The next hop of a route, as in Postfix: `[host]` and literals skip MX, a bare name is looked up by MX. */
-struct conf_relay {
-	char *host; /* NULL: by MX of the recipient's domain */
+enum { CONF_HOPS_MAX = 8 };
+
+/* A next hop, as in Postfix: `[host]` and literals skip MX, a bare name is looked up by MX. */
+struct conf_hop {
+	char *host; /* lower case; a literal's text */
 	bool skip_mx;
 	struct ip literal; /* FAMILY_NONE: `host` is a name */
 	uint16_t port;	   /* 25 if not given */
+};
+
+/* The next hops of a route, the preferred one first, at most CONF_HOPS_MAX. None: by MX of the recipient's domain. */
+struct conf_relay {
+	struct conf_hop *items;
+	size_t count;
 };
 
 /* route NAME | .SUFFIX | * { … } */

@@ -227,29 +227,115 @@ static int parse_ip(const struct value_rule *rule, const char *text, void *to)
 	return 0;
 }
 
-static int parse_relay(const struct value_rule *rule, const char *text, void *to)
+/* Next hops. */
+
+static int parse_hop(const char *text, uint16_t default_port, struct conf_hop *out)
 {
 	char host[256];
-	struct conf_relay relay = {.port = rule->port};
+	struct conf_hop hop = {.port = default_port};
 	bool brackets;
-	if (split_port(text, host, sizeof host, &brackets, &relay.port) != 0)
+	if (split_port(text, host, sizeof host, &brackets, &hop.port) != 0)
 		return -EINVAL;
-	if (ip_parse(&relay.literal, host) != 0 && !value_is_domain(host))
+	if (ip_parse(&hop.literal, host) != 0 && !value_is_domain(host))
 		return -EINVAL;
-	relay.skip_mx = brackets || relay.literal.family != FAMILY_NONE;
+	hop.skip_mx = brackets || hop.literal.family != FAMILY_NONE;
 	char literal[IP_TEXT];
-	relay.host = strdup(relay.literal.family ? ip_format(&relay.literal, literal) : host);
-	if (relay.host == NULL)
+	hop.host = strdup(hop.literal.family ? ip_format(&hop.literal, literal) : host);
+	if (hop.host == NULL)
 		return -ENOMEM;
-	lower(relay.host);
-	*(struct conf_relay *)to = relay;
+	lower(hop.host);
+	*out = hop;
 	return 0;
 }
 
-static int write_relay(const struct conf_relay *relay, struct buf *out)
+static bool hops_equal(const struct conf_hop *a, const struct conf_hop *b)
 {
-	bool brackets = relay->skip_mx && (relay->literal.family != FAMILY_IPV4);
-	return buf_printf(out, brackets ? "[%s]:%u" : "%s:%u", relay->host, (unsigned)relay->port);
+	return strcmp(a->host, b->host) == 0 && a->skip_mx == b->skip_mx && a->port == b->port;
+}
+
+int value_write_relay(const struct conf_relay *relay, struct buf *out)
+{
+	int err = 0;
+	for (size_t i = 0; err == 0 && i < relay->count; i++) {
+		const struct conf_hop *hop = &relay->items[i];
+		bool brackets = hop->skip_mx && hop->literal.family != FAMILY_IPV4;
+		err = buf_printf(
+			out, brackets ? "%s[%s]:%u" : "%s%s:%u", i ? ", " : "", hop->host, (unsigned)hop->port);
+	}
+	return err;
+}
+
+void value_free_relay(struct conf_relay *relay)
+{
+	for (size_t i = 0; i < relay->count; i++)
+		free(relay->items[i].host);
+	free(relay->items);
+	*relay = (struct conf_relay){0};
+}
+
+static int add_hop(struct conf_relay *relay, const char *text, uint16_t default_port)
+{
+	int err = parse_hop(text, default_port, &relay->items[relay->count]);
+	for (size_t i = 0; err == 0 && i < relay->count; i++)
+		if (hops_equal(&relay->items[i], &relay->items[relay->count]))
+			err = -EEXIST;
+	if (err == 0)
+		relay->count++;
+	else if (err == -EEXIST)
+		free(relay->items[relay->count].host);
+	return err;
+}
+
+int value_read_relay(struct conf_relay *out, const char *text)
+{
+	char hop[300];
+	struct conf_relay relay = {.items = calloc(CONF_HOPS_MAX, sizeof *relay.items)};
+	int err = relay.items ? 0 : -ENOMEM;
+	for (bool more = true; err == 0 && more;) {
+		text += strspn(text, " ");
+		size_t n = strcspn(text, ",");
+		more = text[n] == ',';
+		size_t len = n;
+		while (len > 0 && text[len - 1] == ' ')
+			len--;
+		if (len >= sizeof hop || relay.count == CONF_HOPS_MAX) {
+			err = -EINVAL;
+			break;
+		}
+		memcpy(hop, text, len);
+		hop[len] = '\0';
+		err = add_hop(&relay, hop, 25);
+		text += n + more;
+	}
+	if (err != 0)
+		value_free_relay(&relay);
+	else
+		*out = relay;
+	return err == -EEXIST ? -EINVAL : err;
+}
+
+static int parse_relay(const struct value_rule *rule, const struct grammar_value *values, void *to,
+	const struct grammar_value **bad, struct buf *why)
+{
+	char shown[GRAMMAR_SHOWN];
+	struct conf_relay relay = {.items = calloc(CONF_HOPS_MAX, sizeof *relay.items)};
+	int err = relay.items ? 0 : -ENOMEM;
+	for (const struct grammar_value *v = values; err == 0 && v != NULL; v = v->next) {
+		*bad = v;
+		if (relay.count == CONF_HOPS_MAX) {
+			buf_printf(why, "more than %d next hops; expected at most so many", CONF_HOPS_MAX);
+			err = -EINVAL;
+		} else if ((err = add_hop(&relay, v->text, rule->port)) == -EEXIST) {
+			buf_printf(
+				why, "%s is there already; expected each next hop once", grammar_show(v->text, shown));
+			err = -EINVAL;
+		}
+	}
+	if (err != 0)
+		value_free_relay(&relay);
+	else
+		*(struct conf_relay *)to = relay;
+	return err;
 }
 
 /* Lists. */
@@ -336,7 +422,8 @@ int value_expected(const struct value_rule *rule, struct buf *out)
 		[KEY_ENDPOINTS] = "ADDRESS, ADDRESS:PORT or [IPV6]:PORT",
 		[KEY_IPV4] = "an IPv4 address",
 		[KEY_IPV6] = "an IPv6 address",
-		[KEY_RELAY] = "[HOST], [ADDRESS], HOST (by MX) or ADDRESS, then :PORT or not; IPv6 with a port in [ ]",
+		[KEY_RELAY] = "[HOST], [ADDRESS], HOST (by MX) or ADDRESS, then :PORT or not; IPv6 with a port in [ ]; "
+			      "or several, separated by commas",
 	};
 	static const char *const numbers[] = {
 		[KEY_TIME] = "a time (ms s m h d w)", [KEY_SIZE] = "a size (bytes, K M G)", [KEY_COUNT] = "a number"};
@@ -380,8 +467,6 @@ static int parse_one(const struct value_rule *rule, const char *text, void *to)
 	case KEY_IPV4:
 	case KEY_IPV6:
 		return parse_ip(rule, text, to);
-	case KEY_RELAY:
-		return parse_relay(rule, text, to);
 	default:
 		return parse_text(rule, text, to);
 	}
@@ -395,6 +480,8 @@ int value_read(const struct value_rule *rule, const struct grammar_value *values
 	*bad = values;
 	if (rule->type == KEY_PREFIXES || rule->type == KEY_ENDPOINTS) {
 		err = parse_list(rule, values, to, bad, why);
+	} else if (rule->type == KEY_RELAY) {
+		err = parse_relay(rule, values, to, bad, why);
 	} else if (values->next != NULL) {
 		*bad = values->next;
 		buf_append_str(why, "a list; expected one value: ");
@@ -429,7 +516,7 @@ int value_write(const struct value_rule *rule, const void *from, struct buf *out
 	case KEY_IPV6:
 		return buf_append_str(out, ip_format(from, text));
 	case KEY_RELAY:
-		return write_relay(from, out);
+		return value_write_relay(from, out);
 	default:
 		return write_text(out, *(char *const *)from);
 	}
@@ -450,7 +537,7 @@ bool value_empty(const struct value_rule *rule, const void *from)
 	case KEY_IPV6:
 		return ((const struct ip *)from)->family == FAMILY_NONE;
 	case KEY_RELAY:
-		return ((const struct conf_relay *)from)->host == NULL;
+		return ((const struct conf_relay *)from)->count == 0;
 	default:
 		return *(char *const *)from == NULL;
 	}
@@ -474,8 +561,7 @@ void value_fini(const struct value_rule *rule, void *member)
 		*(struct ip *)member = (struct ip){0};
 		break;
 	case KEY_RELAY:
-		free(((struct conf_relay *)member)->host);
-		*(struct conf_relay *)member = (struct conf_relay){0};
+		value_free_relay(member);
 		break;
 	default:
 		free(*(char **)member);
@@ -505,9 +591,16 @@ static bool lists_equal(const struct value_rule *rule, struct list a, struct lis
 	return true;
 }
 
+static bool relays_equal(const struct conf_relay *a, const struct conf_relay *b)
+{
+	for (size_t i = 0; a->count == b->count && i < a->count; i++)
+		if (!hops_equal(&a->items[i], &b->items[i]))
+			return false;
+	return a->count == b->count;
+}
+
 bool value_equal(const struct value_rule *rule, const void *a, const void *b)
 {
-	const struct conf_relay *left = a, *right = b;
 	switch (rule->type) {
 	case KEY_TIME:
 	case KEY_SIZE:
@@ -521,8 +614,7 @@ bool value_equal(const struct value_rule *rule, const void *a, const void *b)
 	case KEY_IPV6:
 		return ip_equal(a, b);
 	case KEY_RELAY:
-		return texts_equal(left->host, right->host) && left->skip_mx == right->skip_mx &&
-		       left->port == right->port;
+		return relays_equal(a, b);
 	default:
 		return texts_equal(*(char *const *)a, *(char *const *)b);
 	}
@@ -540,9 +632,23 @@ static int copy_list(const struct value_rule *rule, void *to, struct list list)
 	return 0;
 }
 
+static int copy_relay(struct conf_relay *to, const struct conf_relay *from)
+{
+	struct conf_relay relay = {.items = calloc(CONF_HOPS_MAX, sizeof *relay.items)};
+	for (size_t i = 0; relay.items != NULL && i < from->count; i++) {
+		relay.items[i] = from->items[i];
+		relay.items[i].host = strdup(from->items[i].host);
+		relay.count++;
+		if (relay.items[i].host == NULL)
+			value_free_relay(&relay);
+	}
+	*to = relay;
+	return relay.items ? 0 : -ENOMEM;
+}
+
 int value_copy(const struct value_rule *rule, void *to, const void *from)
 {
-	char **host = rule->type == KEY_RELAY ? &((struct conf_relay *)to)->host : to;
+	char **text = to;
 	if (value_empty(rule, from))
 		return 0;
 	switch (rule->type) {
@@ -560,11 +666,9 @@ int value_copy(const struct value_rule *rule, void *to, const void *from)
 		*(struct ip *)to = *(const struct ip *)from;
 		return 0;
 	case KEY_RELAY:
-		*(struct conf_relay *)to = *(const struct conf_relay *)from;
-		*host = strdup(*host);
-		return *host ? 0 : -ENOMEM;
+		return copy_relay(to, from);
 	default:
-		*host = strdup(*(char *const *)from);
-		return *host ? 0 : -ENOMEM;
+		*text = strdup(*(char *const *)from);
+		return *text ? 0 : -ENOMEM;
 	}
 }

@@ -10,7 +10,7 @@
  *   KEY_PREFIXES        a list of ADDRESS or ADDRESS/BITS
  *   KEY_ENDPOINTS       a list of ADDRESS, ADDRESS:PORT or [ADDRESS]:PORT
  *   KEY_IPV4, KEY_IPV6  one address
- *   KEY_RELAY           [HOST], HOST or an address, may be with :PORT
+ *   KEY_RELAY           a list of [HOST], HOST or an address, may be with :PORT
  *
  * Members: numbers and choices are unsigned of 1, 4 or 8 bytes; text, path, domain and mailbox are char *, NULL or on
  * the heap; the others are the structs of conf/conf.h and conf/ip.h. All zero is a valid empty member of every type. */
@@ -61,6 +61,12 @@ int value_expected(const struct value_rule *rule, struct buf *out);
 
 /* A host's name, RFC 5321 §4.1.2: letters, digits and hyphens, labels of 1 to 63 bytes, 253 in all, no address. */
 bool value_is_domain(const char *text);
+/* The next hops of `text`, separated by commas, in the form of a KEY_RELAY; without a port 25. 0; -EINVAL: they cannot
+ * be read; -ENOMEM. */
+int value_read_relay(struct conf_relay *out, const char *text);
+/* Appends them in the form that reads back the same: "[mx.example]:25, 192.0.2.1:587". 0 or buf_append()'s errors. */
+int value_write_relay(const struct conf_relay *relay, struct buf *out);
+void value_free_relay(struct conf_relay *relay); /* empties it */
 /* ADDRESS, ADDRESS:PORT, [ADDRESS] or [ADDRESS]:PORT; a bare IPv6 address has no port. 0 or -EINVAL. */
 int value_read_endpoint(struct endpoint *out, const char *text, uint16_t default_port);
 

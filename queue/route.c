@@ -32,11 +32,12 @@ int route_wanted(const struct conf *c, const char *domain, const struct conf_rou
 	*route = r;
 	*wanted = (struct mx_wanted){.name = domain};
 	*port = SMTP_PORT;
-	if (r != NULL && r->relay.host != NULL) {
-		wanted->name = r->relay.literal.family != FAMILY_NONE ? NULL : r->relay.host;
-		wanted->literal = r->relay.literal;
-		wanted->skip_mx = r->relay.skip_mx;
-		*port = r->relay.port ? r->relay.port : SMTP_PORT;
+	if (r != NULL && r->relay.count > 0) {
+		const struct conf_hop *hop = &r->relay.items[0];
+		wanted->name = hop->literal.family != FAMILY_NONE ? NULL : hop->host;
+		wanted->literal = hop->literal;
+		wanted->skip_mx = hop->skip_mx;
+		*port = hop->port;
 		return 0;
 	}
 	if (*domain != '[')
@@ -123,7 +124,7 @@ static struct domain *get_domain(struct queue *q, const char *name)
 
 static uint16_t port_of(const struct domain *domain)
 {
-	return domain->route && domain->route->relay.port ? domain->route->relay.port : SMTP_PORT;
+	return domain->route && domain->route->relay.count ? domain->route->relay.items[0].port : SMTP_PORT;
 }
 
 /* All that wait for the domain end their attempt with this. */

@@ -231,11 +231,11 @@ static void say_route(const struct trace *t)
 	const struct conf_route *r = t->route;
 	if (r == NULL)
 		say(t, "no route names %s: by MX", t->domain);
-	else if (r->relay.host == NULL)
+	else if (r->relay.count == 0)
 		say(t, "route %s: by MX", r->pattern);
 	else
-		say(t, "route %s: relay %s%s%s, port %u", r->pattern, r->relay.skip_mx ? "[" : "", r->relay.host,
-			r->relay.skip_mx ? "]" : " by MX", (unsigned)t->port);
+		say(t, "route %s: relay %s%s%s, port %u", r->pattern, r->relay.items[0].skip_mx ? "[" : "",
+			r->relay.items[0].host, r->relay.items[0].skip_mx ? "]" : " by MX", (unsigned)t->port);
 }
 
 int queue_trace(struct queue *q, const char *domain, bool connect, const struct queue_trace *calls, struct trace **out)

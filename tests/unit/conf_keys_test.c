@@ -84,16 +84,17 @@ static void the_designs_example(void **state)
 	assert_int_equal(c->limits.size, 50 * 1024 * 1024);
 	assert_int_equal(c->route_count, 3);
 	const struct conf_route *r = conf_route(c, "partner.example");
-	assert_string_equal(r->relay.host, "2001:db8:77::25");
-	assert_true(r->relay.skip_mx);
-	assert_int_equal(r->relay.literal.family, FAMILY_IPV6);
-	assert_int_equal(r->relay.port, 25);
+	assert_int_equal(r->relay.count, 1);
+	assert_string_equal(r->relay.items[0].host, "2001:db8:77::25");
+	assert_true(r->relay.items[0].skip_mx);
+	assert_int_equal(r->relay.items[0].literal.family, FAMILY_IPV6);
+	assert_int_equal(r->relay.items[0].port, 25);
 	r = conf_route(c, "a.partner.example");
-	assert_string_equal(r->relay.host, "mx.partner.example");
-	assert_false(r->relay.skip_mx);
+	assert_string_equal(r->relay.items[0].host, "mx.partner.example");
+	assert_false(r->relay.items[0].skip_mx);
 	r = conf_route(c, "other.example");
 	assert_string_equal(r->pattern, "*");
-	assert_null(r->relay.host);
+	assert_int_equal(r->relay.count, 0);
 	conf_unref(c);
 }
 
@@ -224,13 +225,14 @@ static void relays(void **state)
 	};
 	static const char *const wrong[] = {"[mx.example", "mx.example]", "[]", "[mx]x", "mx:", "mx:0", "mx:65536",
 		"mx:x", ":25", "mx_x", "a..b", "-a", "a-", ".a", "a.", "[a]:25:26", "256.0.0.1.", "\"a b\"", "[::1%lo]",
-		"a, b"};
+		"a, b_", "a, a", "a, A:25", "a,b,c,d,e,f,g,h,i"};
 	char text[200];
 	(void)state;
 	for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
 		snprintf(text, sizeof text, HOST "route x.example { relay = %s }", rows[i].text);
 		struct conf *c = good(text);
-		const struct conf_relay *r = &conf_route(c, "x.example")->relay;
+		assert_int_equal(conf_route(c, "x.example")->relay.count, 1);
+		const struct conf_hop *r = &conf_route(c, "x.example")->relay.items[0];
 		if (strcmp(r->host, rows[i].host) != 0 || r->skip_mx != rows[i].skip_mx ||
 			r->literal.family != rows[i].literal || r->port != rows[i].port)
 			fail_msg("%s gave %s %d %d %d", rows[i].text, r->host, r->skip_mx, r->literal.family, r->port);
@@ -240,6 +242,37 @@ static void relays(void **state)
 		snprintf(text, sizeof text, HOST "route x.example { relay = %s }", wrong[i]);
 		free(bad(text));
 	}
+}
+
+/* Several next hops, and the same from a text alone (`relayq redirect`). */
+static void next_hops(void **state)
+{
+	static const char list[] = "[a.example], b.example:587, [2001:db8::1]:26, 192.0.2.1";
+	static const char full[] = "[a.example]:25, b.example:587, [2001:db8::1]:26, 192.0.2.1:25";
+	static const char *const wrong[] = {
+		"", ",", "a,", ",a", "a, a", "a b", "a b, c", "a,b,c,d,e,f,g,h,i", "[a", "a:0"};
+	struct conf_relay relay;
+	struct buf out;
+	(void)state;
+	struct conf *c =
+		good(HOST "route x.example { relay = [a.example], b.example:587,\n [2001:DB8::1]:26, 192.0.2.1 }");
+	buf_init(&out, 1000);
+	assert_int_equal(value_write_relay(&conf_route(c, "x.example")->relay, &out), 0);
+	assert_int_equal(out.len, strlen(full));
+	assert_memory_equal(out.data, full, out.len);
+	assert_int_equal(value_read_relay(&relay, list), 0);
+	assert_true(value_equal(&keys_find("route", "relay")->rule, &relay, &conf_route(c, "x.example")->relay));
+	relay.items[3].port = 26;
+	assert_false(value_equal(&keys_find("route", "relay")->rule, &relay, &conf_route(c, "x.example")->relay));
+	value_free_relay(&relay);
+	assert_int_equal(value_copy(&keys_find("route", "relay")->rule, &relay, &conf_route(c, "x.example")->relay), 0);
+	assert_true(value_equal(&keys_find("route", "relay")->rule, &relay, &conf_route(c, "x.example")->relay));
+	value_free_relay(&relay);
+	for (size_t i = 0; i < sizeof wrong / sizeof wrong[0]; i++)
+		if (value_read_relay(&relay, wrong[i]) != -EINVAL)
+			fail_msg("\"%s\" was read", wrong[i]);
+	buf_fini(&out);
+	conf_unref(c);
 }
 
 static void errors(void **state)
@@ -600,6 +633,7 @@ int main(void)
 		cmocka_unit_test(defaults),
 		cmocka_unit_test(values),
 		cmocka_unit_test(relays),
+		cmocka_unit_test(next_hops),
 		cmocka_unit_test(errors),
 		cmocka_unit_test(table),
 		cmocka_unit_test(ranges),
