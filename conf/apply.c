@@ -7,6 +7,7 @@
 
 #include "conf/keys.h"
 #include "conf/openrelay.h"
+#include "conf/policy.h"
 
 enum { WHY_MAX = 2048 };
 
@@ -54,6 +55,14 @@ static void free_members(const char *block, void *base)
 	for (size_t i = 0; i < conf_key_count; i++)
 		if (strcmp(conf_keys[i].block, block) == 0)
 			value_fini(&conf_keys[i].rule, (char *)base + conf_keys[i].at);
+}
+
+/* Makes the members of a block's struct empty whose bytes are all zero. */
+static void init_members(const char *block, void *base)
+{
+	for (size_t i = 0; i < conf_key_count; i++)
+		if (strcmp(conf_keys[i].block, block) == 0)
+			value_init(&conf_keys[i].rule, (char *)base + conf_keys[i].at);
 }
 
 static void free_route(struct conf_route *route)
@@ -255,8 +264,60 @@ static void *open_route(struct apply *a, const struct grammar_value *title)
 	struct draft *d = &a->routes[a->route_count];
 	*d = (struct draft){.at = &title->at, .order = a->route_count++};
 	d->route.pattern = pattern;
+	init_members("route", &d->route);
 	d->route.origin = origin_of(a, &title->at);
 	return &d->route;
+}
+
+/* Mail that is dropped or refused goes nowhere: of `relay`, `discard` and `reject` a route has one. */
+static void check_route(struct apply *a, const struct conf_route *r)
+{
+	static const char *const names[] = {"relay", "discard", "reject"};
+	const struct grammar_item *first = NULL;
+	for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
+		const struct grammar_item *item = a->given[keys_find("route", names[i]) - conf_keys];
+		if (item == NULL || (i == 1 && !r->discard))
+			continue;
+		if (first != NULL)
+			grammar_error(a->errors, &item->at,
+				"%s and %s (%s:%u:%u) exclude each other; expected one of them", item->name,
+				first->name, first->at.file, first->at.line, first->at.column);
+		else
+			first = item;
+	}
+	size_t other = 0;
+	for (size_t i = 0; i < r->relay.count; i++)
+		other += r->relay.items[i].literal.family == (r->only == CONF_FAMILY_IPV6 ? FAMILY_IPV4 : FAMILY_IPV6);
+	if (r->only != CONF_FAMILY_ANY && other > 0 && other == r->relay.count) {
+		first = a->given[keys_find("route", "only") - conf_keys];
+		grammar_error(
+			a->errors, &first->at, "only leaves out each of relay's addresses; expected another family");
+	}
+}
+
+/* A route's times in force, some given there, some for all: first <= max <= give_up. */
+static void check_schedule(struct apply *a, const struct conf_route *r, const struct grammar_place *at)
+{
+	const struct retry_times p = policy_of(a->c, r).retry;
+	const struct {
+		const char *small, *large;
+		uint64_t small_value, large_value;
+		bool given;
+	} rows[] = {
+		{"first", "max", p.first, p.max, r->first != CONF_INHERIT || r->max != CONF_INHERIT},
+		{"max", "give_up", p.max, p.give_up, r->max != CONF_INHERIT || r->give_up != CONF_INHERIT},
+	};
+	for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+		const struct conf_key *key = keys_find("route", rows[i].small);
+		if (!rows[i].given || rows[i].small_value <= rows[i].large_value)
+			continue;
+		buf_reset(&a->why);
+		buf_printf(&a->why, "route %s: %s (", r->pattern, rows[i].small);
+		value_write(&key->rule, &rows[i].small_value, &a->why);
+		buf_printf(&a->why, ") is more than %s (", rows[i].large);
+		value_write(&key->rule, &rows[i].large_value, &a->why);
+		grammar_error(a->errors, at, "%s), here or in block retry; expected at most that", why(a));
+	}
 }
 
 static void apply_block(struct apply *a, const struct grammar_item *item)
@@ -296,6 +357,8 @@ static void apply_block(struct apply *a, const struct grammar_item *item)
 		forget_given(a, block->name);
 		a->errors = told ? &silent : loud;
 		apply_settings(a, block->name, base, item->items);
+		if (strcmp(block->name, "route") == 0)
+			check_route(a, base);
 		a->errors = loud;
 		told = true;
 	}
@@ -324,6 +387,7 @@ static void settle_routes(struct apply *a)
 		struct draft *d = &a->routes[i];
 		if (i > 0 && strcmp(c->routes[i - 1].pattern, d->route.pattern) == 0)
 			given_twice(a, d->at, "route ", d->route.pattern, d[-1].at);
+		check_schedule(a, &d->route, d->at);
 		c->routes[i] = d->route;
 		c->route_count++;
 	}

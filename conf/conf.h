@@ -52,11 +52,23 @@ struct conf_relay {
 	size_t count;
 };
 
-/* route NAME | .SUFFIX | * { … } */
+/* A number of a route that was not given: what holds for all holds there too. */
+#define CONF_INHERIT UINT64_MAX
+
+enum conf_family { CONF_FAMILY_ANY, CONF_FAMILY_IPV6, CONF_FAMILY_IPV4 };
+enum conf_answer { CONF_ANSWER_INHERIT, CONF_ANSWER_NO, CONF_ANSWER_YES };
+
+/* route NAME | .SUFFIX | * { … }. What of it is in force, with what it inherits: conf/policy.h. */
 struct conf_route {
 	struct conf_origin origin;
 	char *pattern; /* lower case; "example", ".example" or "*" */
 	struct conf_relay relay;
+	uint64_t connections, messages, recipients; /* CONF_INHERIT */
+	uint64_t first, max, give_up, warn;	    /* CONF_INHERIT */
+	enum conf_family prefer, only;
+	enum conf_answer soft_bounce;
+	bool discard;
+	char *reject; /* NULL: no */
 };
 
 struct conf {
@@ -72,8 +84,9 @@ struct conf {
 	char *user;	  /* NULL: stay who we are */
 	char *postmaster; /* From of bounces: NULL is MAILER-DAEMON@hostname */
 	struct conf_prefixes clients;
-	bool open_relay; /* `open_relay = i-know-that-everybody-may-relay` */
-	unsigned loops;	 /* 0 in the file: one per core; here the number in force */
+	bool soft_bounce; /* what would fail is deferred */
+	bool open_relay;  /* `open_relay = i-know-that-everybody-may-relay` */
+	unsigned loops;	  /* 0 in the file: one per core; here the number in force */
 	unsigned disk_workers;
 
 	struct conf_listen *listen;

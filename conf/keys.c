@@ -19,6 +19,10 @@ enum { RELOAD = false, RESTART = true };
 
 static const char *const open_relay_words[] = {"no", "i-know-that-everybody-may-relay", NULL};
 static const char *const format_words[] = {"text", "json", NULL};
+static const char *const yes_words[] = {"no", "yes", NULL};
+static const char *const answer_words[] = {"inherit", "no", "yes", NULL};
+static const char *const prefer_words[] = {"auto", "ipv6", "ipv4", NULL};
+static const char *const only_words[] = {"any", "ipv6", "ipv4", NULL};
 static const char *const level_words[] = {"error", "warning", "info", "debug", NULL};
 
 const struct conf_block conf_blocks[] = {
@@ -31,20 +35,30 @@ const struct conf_block conf_blocks[] = {
 	{"limits", NULL, "how much is taken, held and sent at once"},
 	{"storage", NULL, "how the spool is written"},
 	{"log", NULL, "what is logged, and in which form"},
-	{"route", "DOMAIN, .DOMAIN (its subdomains) or *", "the next hop of a domain's mail"},
+	{"route", "DOMAIN, .DOMAIN (its subdomains) or *", "where a domain's mail goes, and how"},
 };
 const size_t conf_block_count = sizeof conf_blocks / sizeof conf_blocks[0];
 
 #define MEMBER(m) sizeof(((struct conf *)NULL)->m)
 #define ROW(block, name, type, min, max, member, preset, when, help)                                                   \
 	{                                                                                                              \
-		block, name, {type, MEMBER(member), min, max, NULL, 0}, preset, when, offsetof(struct conf, member),   \
-			help                                                                                           \
+		block, name, {type, MEMBER(member), min, max, NULL, 0, false}, preset, when,                           \
+			offsetof(struct conf, member), help                                                            \
 	}
 #define WORDS(block, name, words, member, preset, when, help)                                                          \
 	{                                                                                                              \
-		block, name, {KEY_CHOICE, MEMBER(member), 0, 0, words, 0}, preset, when,                               \
+		block, name, {KEY_CHOICE, MEMBER(member), 0, 0, words, 0, false}, preset, when,                        \
 			offsetof(struct conf, member), help                                                            \
+	}
+#define ROUTE_NUMBER(name, type, min, max, member, help)                                                               \
+	{                                                                                                              \
+		"route", name, {type, sizeof(uint64_t), min, max, NULL, 0, true}, NULL, RELOAD,                        \
+			offsetof(struct conf_route, member), help                                                      \
+	}
+#define ROUTE_WORDS(name, words, member, help)                                                                         \
+	{                                                                                                              \
+		"route", name, {KEY_CHOICE, sizeof(((struct conf_route *)NULL)->member), 0, 0, words, 0, true}, NULL,  \
+			RELOAD, offsetof(struct conf_route, member), help                                              \
 	}
 #define TIME(block, name, min, max, member, preset, when, help)                                                        \
 	ROW(block, name, KEY_TIME, min, max, member, preset, when, help)
@@ -66,6 +80,8 @@ const struct conf_key conf_keys[] = {
 		"From of bounces; without it MAILER-DAEMON at `hostname`"),
 	ROW("", "clients", KEY_PREFIXES, 0, 4096, clients, "127.0.0.0/8, ::1/128", RELOAD,
 		"networks that may relay without credentials, in place of the default"),
+	WORDS("", "soft_bounce", yes_words, soft_bounce, "no", RELOAD,
+		"what would fail for good is deferred, until `give_up`: the net for the first day of a migration"),
 	WORDS("", "open_relay", open_relay_words, open_relay, "no", RELOAD,
 		"allows `clients` so wide that everybody may relay"),
 	COUNT("", "loops", 0, 63, loops, NULL, RESTART, "threads for connections; 0: one per processor"),
@@ -79,7 +95,7 @@ const struct conf_key conf_keys[] = {
 	ROW("source", "helo_ipv6", KEY_DOMAIN, 0, 0, source.helo_ipv6, NULL, RELOAD,
 		"name in EHLO over IPv6; without it `helo`"),
 
-	{"dns", "servers", {KEY_ENDPOINTS, 0, 0, 8, NULL, 53}, NULL, RELOAD, offsetof(struct conf, dns.servers),
+	{"dns", "servers", {KEY_ENDPOINTS, 0, 0, 8, NULL, 53, false}, NULL, RELOAD, offsetof(struct conf, dns.servers),
 		"resolvers, best a validating one on this machine; without it those of /etc/resolv.conf"},
 	TIME("dns", "timeout", 100 * MS, 30 * SECOND, dns.timeout, "2s", RELOAD, "wait for one answer of one server"),
 	COUNT("dns", "tries", 1, 10, dns.tries, "3", RELOAD, "rounds over all servers"),
@@ -166,8 +182,30 @@ const struct conf_key conf_keys[] = {
 	WORDS("log", "level", level_words, log.level, "info", RELOAD, "the least that is logged"),
 	SIZE("log", "buffer", 64 * KIB, 1 * GIB, log.buffer, "1M", RESTART, "lines that wait to be written; more are dropped"),
 
-	{"route", "relay", {KEY_RELAY, 0, 0, 0, NULL, 25}, NULL, RELOAD, offsetof(struct conf_route, relay),
-		"next hop: [HOST] and addresses as they are, HOST by its MX; without it the domain's own MX"},
+	{"route", "relay", {KEY_RELAY, 0, 0, 0, NULL, 25, false}, NULL, RELOAD, offsetof(struct conf_route, relay),
+		"next hops, the preferred one first: [HOST] and addresses as they are, HOST by its MX; without it the domain's own MX"},
+	ROUTE_NUMBER("connections", KEY_COUNT, 1, 10000, connections,
+		"outgoing connections to one site; without it limits { site_connections }"),
+	ROUTE_NUMBER("messages", KEY_COUNT, 1, 1000000, messages,
+		"messages over one outgoing connection; without it limits { connection_messages }"),
+	ROUTE_NUMBER("recipients", KEY_COUNT, 1, 100000, recipients,
+		"recipients of one transaction; without it as many as the next hop takes"),
+	ROUTE_NUMBER("first", KEY_TIME, 1 * SECOND, 1 * DAY, first,
+		"wait before the second attempt; without it retry { first }"),
+	ROUTE_NUMBER("max", KEY_TIME, 1 * SECOND, 7 * DAY, max,
+		"longest wait between attempts; without it retry { max }"),
+	ROUTE_NUMBER("give_up", KEY_TIME, 1 * SECOND, 30 * DAY, give_up,
+		"age at which mail is returned; without it retry { give_up }"),
+	ROUTE_NUMBER("warn", KEY_TIME, 0, 30 * DAY, warn,
+		"age at which the sender is told of a delay; without it retry { warn }"),
+	ROUTE_WORDS("prefer", prefer_words, prefer,
+		"family that goes first among the addresses of one preference; auto: the one that works, IPv6 at first"),
+	ROUTE_WORDS("only", only_words, only,
+		"family of the addresses that are used at all; mail for which none is left waits"),
+	ROUTE_WORDS("soft_bounce", answer_words, soft_bounce, "as `soft_bounce` at the top level, for this route"),
+	ROUTE_WORDS("discard", yes_words, discard, "mail is accepted and dropped, without a notice to anybody"),
+	{"route", "reject", {KEY_REPLY, 0, 0, 300, NULL, 0, false}, NULL, RELOAD, offsetof(struct conf_route, reject),
+		"recipients are refused with 550 5.7.1 and this text"},
 };
 /* clang-format on */
 const size_t conf_key_count = sizeof conf_keys / sizeof conf_keys[0];

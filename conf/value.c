@@ -137,6 +137,13 @@ static bool is_mailbox(const char *text)
 	return true;
 }
 
+static bool is_reply(const char *text)
+{
+	while (*text >= ' ' && *text <= '~')
+		text++;
+	return *text == '\0';
+}
+
 static int parse_text(const struct value_rule *rule, const char *text, void *to)
 {
 	uint64_t most = rule->max ? rule->max : TEXT_MAX;
@@ -145,6 +152,8 @@ static int parse_text(const struct value_rule *rule, const char *text, void *to)
 	if (rule->type == KEY_DOMAIN && !value_is_domain(text))
 		return -EINVAL;
 	if (rule->type == KEY_MAILBOX && !is_mailbox(text))
+		return -EINVAL;
+	if (rule->type == KEY_REPLY && !is_reply(text))
 		return -EINVAL;
 	char *copy = strdup(text);
 	if (copy == NULL)
@@ -416,6 +425,7 @@ int value_expected(const struct value_rule *rule, struct buf *out)
 	static const char *const texts[] = {
 		[KEY_TEXT] = "text",
 		[KEY_PATH] = "the name of a file",
+		[KEY_REPLY] = "text in printable ASCII",
 		[KEY_DOMAIN] = "a host name of letters, digits, hyphens and dots (RFC 5321)",
 		[KEY_MAILBOX] = "a mail address",
 		[KEY_PREFIXES] = "ADDRESS or ADDRESS/BITS, separated by commas",
@@ -448,6 +458,7 @@ int value_expected(const struct value_rule *rule, struct buf *out)
 		return err;
 	case KEY_TEXT:
 	case KEY_PATH:
+	case KEY_REPLY:
 		return buf_printf(
 			out, "%s of 1 to %" PRIu64 " bytes", texts[rule->type], rule->max ? rule->max : TEXT_MAX);
 	default:
@@ -522,14 +533,22 @@ int value_write(const struct value_rule *rule, const void *from, struct buf *out
 	}
 }
 
+void value_init(const struct value_rule *rule, void *member)
+{
+	bool number = rule->type == KEY_TIME || rule->type == KEY_SIZE || rule->type == KEY_COUNT;
+	if (number && rule->optional)
+		store_number(member, rule->size, CONF_INHERIT);
+}
+
 bool value_empty(const struct value_rule *rule, const void *from)
 {
 	switch (rule->type) {
 	case KEY_TIME:
 	case KEY_SIZE:
 	case KEY_COUNT:
+		return rule->optional && load_number(from, rule->size) == CONF_INHERIT;
 	case KEY_CHOICE:
-		return false;
+		return rule->optional && load_number(from, rule->size) == 0;
 	case KEY_PREFIXES:
 	case KEY_ENDPOINTS:
 		return load_list(from).count == 0;

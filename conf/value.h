@@ -5,6 +5,7 @@
  *   KEY_COUNT           a number
  *   KEY_CHOICE          one of the words of `choices`; the member is its index
  *   KEY_TEXT, KEY_PATH  any text, the name of a file or socket
+ *   KEY_REPLY           text of an SMTP reply: printable ASCII
  *   KEY_DOMAIN          a host's name, RFC 5321 §4.1.2, made lower case
  *   KEY_MAILBOX         LOCAL@DOMAIN
  *   KEY_PREFIXES        a list of ADDRESS or ADDRESS/BITS
@@ -27,6 +28,7 @@ enum key_type {
 	KEY_CHOICE,
 	KEY_TEXT,
 	KEY_PATH,
+	KEY_REPLY,
 	KEY_DOMAIN,
 	KEY_MAILBOX,
 	KEY_PREFIXES,
@@ -42,8 +44,13 @@ struct value_rule {
 	uint64_t min, max; /* numbers: the range; text and path: max bytes; lists: max entries; 0: the type's own */
 	const char *const *choices; /* KEY_CHOICE: NULL ends it */
 	uint16_t port;		    /* KEY_ENDPOINTS, KEY_RELAY: if none is given */
+	/* In a block with titles, what is not given is as elsewhere: numbers are empty as CONF_INHERIT (8 bytes, see
+	 * value_init()), choices as their first word. */
+	bool optional;
 };
 
+/* Makes a member empty whose bytes are all zero. */
+void value_init(const struct value_rule *rule, void *member);
 /* Reads `values` into the empty member at `to`. 0; -ENOMEM; -EINVAL: then `bad` is the value that is wrong and `why`
  * says what it is and what was expected, ready for an error message. The member is then untouched. */
 int value_read(const struct value_rule *rule, const struct grammar_value *values, void *to,

@@ -425,7 +425,9 @@ static void begin_rest(struct queue *q, struct site *s, const struct dial *dial,
 	s->probe_due = false;
 	s->known = false;
 	s->failures += brief == 0;
-	uint64_t probe = now + (brief ? brief : retry_delay(q->conf, s->failures, false, q->chance()));
+	const struct delivery *first = TAILQ_FIRST(&s->ready);
+	struct retry_times times = first ? retry_of(q, first) : policy_of(q->conf, NULL).retry;
+	uint64_t probe = now + (brief ? brief : retry_delay(&times, s->failures, false, q->chance()));
 	due_set(&q->due, &s->due, probe);
 	char stamp[CLOCK_STAMP];
 	LOG_WARN("site-rests", LF_STR("site", s->lane.site), LF_NUM("failures", s->failures),

@@ -47,6 +47,11 @@ int route_wanted(const struct conf *c, const char *domain, const struct conf_rou
 	return literal_address(domain, &wanted->literal);
 }
 
+const struct conf_route *route_of(const struct queue *q, const struct delivery *d)
+{
+	return conf_route(q->conf, address_domain_of(d->message->rcpts[d->first].address));
+}
+
 bool route_is_fresh(const struct queue *q, const struct domain *domain)
 {
 	/* while it is asked anew the old answer is none */

@@ -11,6 +11,8 @@ void route_delivery(struct queue *q, struct delivery *d);
 void route_domain_due(struct queue *q, struct domain *domain);
 /* Has the domain an answer that still holds? */
 bool route_is_fresh(const struct queue *q, const struct domain *domain);
+/* The route that names the delivery's domain, in the configuration in force now; NULL: none does. */
+const struct conf_route *route_of(const struct queue *q, const struct delivery *d);
 /* What is to be looked up for a domain by the configuration's routes: `wanted->name` lives as long as `domain` and the
  * route. Returns the port. -EINVAL: the domain is an address literal that cannot be read. */
 int route_wanted(const struct conf *c, const char *domain, const struct conf_route **route, struct mx_wanted *wanted,

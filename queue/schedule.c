@@ -3,14 +3,16 @@
 
 #include "queue/dispatch.h"
 #include "queue/index.h"
+#include "queue/retry.h"
 #include "queue/route.h"
 
 enum { LOOK_UP_MS = 30000 };
 
 /* No wait is longer than the longest: a time beyond that was written while the clock was wrong. */
-static uint64_t not_too_late(const struct queue *q, uint64_t at, uint64_t now)
+static uint64_t not_too_late(const struct queue *q, const struct delivery *d, uint64_t at, uint64_t now)
 {
-	return at > now + q->conf->retry.max ? now + q->conf->retry.max : at;
+	uint64_t latest = now + retry_of(q, d).max;
+	return at > latest ? latest : at;
 }
 
 static void schedule_delivery(struct queue *q, struct delivery *d)
@@ -20,7 +22,7 @@ static void schedule_delivery(struct queue *q, struct delivery *d)
 		return;
 	}
 	uint64_t now = core_now(q);
-	d->since = not_too_late(q, d->since, now);
+	d->since = not_too_late(q, d, d->since, now);
 	if (d->since > now) {
 		d->state = DELIVERY_DEFERRED;
 		d->due.kind = DUE_DELIVERY;
@@ -52,7 +54,7 @@ void schedule_all(struct queue *q)
 			}
 			/* `since` is the wall time of the next try as the spool has it */
 			uint64_t at = core_steady(q, d->since);
-			d->since = d->since == 0 || at < now ? now : not_too_late(q, at, now);
+			d->since = d->since == 0 || at < now ? now : not_too_late(q, d, at, now);
 			d->state = DELIVERY_DEFERRED;
 			d->due.kind = DUE_DELIVERY;
 			due_set(&q->due, &d->due, d->since);

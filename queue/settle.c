@@ -128,7 +128,7 @@ static bool any_row(const struct attempt *a, uint8_t status)
 bool settle_expired(const struct queue *q, const struct delivery *d)
 {
 	uint64_t now = core_now(q);
-	return now >= q->no_expiry_until && now >= d->message->arrival + q->conf->retry.give_up;
+	return now >= q->no_expiry_until && now >= d->message->arrival + retry_of(q, d).give_up;
 }
 
 /* Deferred rows of a message that is too old fail, with what was said last. */
@@ -137,7 +137,7 @@ static void expire_rows(struct queue *q, struct delivery *d)
 	struct attempt *a = d->tries->attempt;
 	char span[CLOCK_SPAN], last[REPLY_TEXT_MAX];
 	d->tries->expired = true;
-	clock_span(q->conf->retry.give_up, span);
+	clock_span(retry_of(q, d).give_up, span);
 	for (unsigned i = 0; i < a->rcpt_count; i++) {
 		if (a->rcpts[i].status != RCPT_QUEUED)
 			continue;
@@ -193,7 +193,7 @@ static void keep_failed(struct queue *q, struct delivery *d, struct attempt *a)
 	for (unsigned i = 0; i < a->rcpt_count; i++)
 		if (a->rcpts[i].status == RCPT_FAILED)
 			a->rcpts[i].status = RCPT_QUEUED;
-	d->due.at = core_now(q) + q->conf->retry.first;
+	d->due.at = core_now(q) + retry_of(q, d).first;
 	a->next_ms = core_wall(q, d->due.at);
 	index_set_reason(q, d, "the bounce could not be stored here");
 }
@@ -234,7 +234,7 @@ static void post_outcome(struct queue *q, struct entry *e)
 		LF_STR("what", "an outcome could not be written; it is tried again"));
 	struct delivery *d = e->delivery;
 	entry_drop(e);
-	go_on(q, d, core_now(q) + q->conf->retry.first);
+	go_on(q, d, core_now(q) + retry_of(q, d).first);
 }
 
 /* With a bounce's text; NULL: none could be made. */
@@ -250,7 +250,8 @@ static uint64_t next_time(struct queue *q, const struct delivery *d, uint64_t ne
 {
 	if (next_at != 0)
 		return next_at;
-	return core_now(q) + retry_delay(q->conf, d->attempts + 1u, d->tries->greylisted, q->chance());
+	struct retry_times times = retry_of(q, d);
+	return core_now(q) + retry_delay(&times, d->attempts + 1u, d->tries->greylisted, q->chance());
 }
 
 /* Where the next attempt begins: a greylisting server knows us over this path. */
@@ -272,7 +273,7 @@ static void write_outcome(struct queue *q, struct delivery *d)
 	if (e == NULL) {
 		LOG_ERR("no-memory", LF_ID("id", m->id),
 			LF_STR("what", "an outcome could not be written; it is tried again"));
-		go_on(q, d, core_now(q) + q->conf->retry.first);
+		go_on(q, d, core_now(q) + retry_of(q, d).first);
 		return;
 	}
 	e->delivery = d;
@@ -367,7 +368,7 @@ void settle_interim(struct queue *q, struct delivery *d)
 void settle_all(struct queue *q, struct delivery *d, const struct reply *r)
 {
 	if (settle_begin(q, d) != 0) {
-		go_on(q, d, core_now(q) + q->conf->retry.first);
+		go_on(q, d, core_now(q) + retry_of(q, d).first);
 		return;
 	}
 	enum rcpt_status status = reply_class(r) == 5 ? RCPT_FAILED : RCPT_QUEUED;
@@ -389,7 +390,7 @@ void settle_give_up(struct queue *q, struct delivery *d, const struct attempt *f
 	struct reply r;
 	reply_set(&r, 451, "4.4.1", "%s", reason ? reason : "no path to the site works");
 	if (settle_begin(q, d) != 0) {
-		go_on(q, d, core_now(q) + q->conf->retry.first);
+		go_on(q, d, core_now(q) + retry_of(q, d).first);
 		return;
 	}
 	if (fault != NULL)

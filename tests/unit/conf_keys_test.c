@@ -361,7 +361,23 @@ static void errors(void **state)
 		{"route a, b, a { }", "t:1:13: route \"a\" is given twice; first at t:1:7\n"},
 		{"route a, b { relay = x_y wrong = 1 }",
 			"t:1:22: relay: \"x_y\"; expected [HOST], …\n"
-			"t:1:26: unknown key \"wrong\" in block route; expected one of relay\n"},
+			"t:1:26: unknown key \"wrong\" in block route; expected one of relay, …\n"},
+		/* routes */
+		{"route a {\n relay = b\n reject = no }\nroute b { reject = x discard = yes }\nroute c { discard = no "
+		 "relay = b }",
+			"t:3:2: reject and relay (t:2:2) exclude each other; expected one of them\n"
+			"t:4:11: reject and discard (t:4:22) exclude each other; …\n"},
+		{"route a, b { relay = c discard = yes }",
+			"t:1:24: discard and relay (t:1:14) exclude each other; expected one of them\n"},
+		{"route a { only = ipv6 relay = 192.0.2.1, [192.0.2.2] } route b { only = ipv4 relay = ::1, 192.0.2.1 "
+		 "}",
+			"t:1:11: only leaves out each of relay's addresses; …\n"},
+		{"route a { first = 2h }\nretry { max = 1h }\nroute b { first = 2h max = 3h }",
+			"t:1:7: route a: first (2h) is more than max (1h), here or in block retry; expected at most "
+			"that\n"},
+		{"route a { give_up = 30m }", "t:1:7: route a: max (1h) is more than give_up (30m), here or …\n"},
+		{"route a { reject = \"gr\xc3\xbc\xc3\x9f\" }",
+			"t:1:20: reject: \"gr\xc3\xbc\xc3\x9f\"; expected text in printable ASCII of 1 to 300 bytes\n"},
 		/* several together */
 		{"retry { first = 2h }", "t:1:17: first (2h) is more than max (1h); expected at most that\n"},
 		{"retry { max = 1m }", "t:1:15: first (5m) is more than max (1m); expected at most that\n"},
@@ -480,7 +496,10 @@ static void dump_reads_back(void **state)
 		     "source { ipv4 = 192.0.2.1 helo = h.example } dns { servers = ::1, 127.0.0.1:54 cache = 0 }\n"
 		     "retry { first = 90s warn = 0 } limits { size = 1500K line = 1000 } log { format = json }\n"
 		     "storage { inline_limit = 10000 } listen [::1]:26, 127.0.0.1:26 { }\n"
-		     "route a, .a { relay = [::1]:27 } route * { relay = [h] } route b { relay = 192.0.2.3 }\n");
+		     "route a, .a { relay = [::1]:27 } route * { relay = [h] } route b { relay = 192.0.2.3 }\n"
+		     "route c { relay = [g]:26, h connections = 2 messages = 3 recipients = 4 first = 1m max = 2m\n"
+		     " give_up = 1w warn = 0 prefer = ipv4 only = ipv6 soft_bounce = yes }\n"
+		     "route d { discard = yes } route e { reject = \"no \\\"e\\\"\" }\n");
 	char *first = dump(c);
 	conf_unref(c);
 	c = good(first);
@@ -492,7 +511,10 @@ static void dump_reads_back(void **state)
 	static const char *const lines[] = {"spool = \"/x y/#z\" ", "user = \"q\\\"\\\\\" ",
 		"clients = 10.0.0.0/8, ::1/128 ", "\tfirst = 90s ", "\twarn = 0 ", "\tsize = 1500K ", "\tline = 1000 ",
 		"\tformat = json ", "listen [::1]:26 { }", "route .a { relay = [::1]:27 }",
-		"route * { relay = [h]:25 }"};
+		"route * { relay = [h]:25 }",
+		"route c { relay = [g]:26, h:25 connections = 2 messages = 3 recipients = 4 first = 1m max = 2m "
+		"give_up = 1w warn = 0 prefer = ipv4 only = ipv6 soft_bounce = yes }",
+		"route d { discard = yes }", "route e { reject = \"no \\\"e\\\"\" }"};
 	for (size_t i = 0; i < sizeof lines / sizeof lines[0]; i++)
 		if (strstr(first, lines[i]) == NULL)
 			fail_msg("no %s in\n%s", lines[i], first);

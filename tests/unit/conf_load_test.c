@@ -353,7 +353,15 @@ static void the_sample(void **state)
 			!value_equal(&k->rule, (char *)c + k->at, (char *)preset + k->at))
 			fail_msg("the sample shows another default of %s of block %s", k->name, k->block);
 	}
-	assert_int_equal(c->route_count, 3);
+	assert_int_equal(c->route_count, 6);
+	/* one of its routes has all that a route may have and that does not exclude each other */
+	const struct conf_route *r = conf_route(c, "branch.example");
+	for (size_t i = 0; i < conf_key_count; i++) {
+		const struct conf_key *k = &conf_keys[i];
+		bool choice = k->rule.type == KEY_CHOICE || strcmp(k->name, "reject") == 0;
+		if (strcmp(k->block, "route") == 0 && !choice && value_empty(&k->rule, (const char *)r + k->at))
+			fail_msg("the sample does not name %s of block route", k->name);
+	}
 	conf_unref(c);
 	conf_unref(preset);
 	buf_fini(&text);

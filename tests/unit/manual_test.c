@@ -32,6 +32,7 @@ static const char *const type_words[] = {
 	[KEY_CHOICE] = "word",
 	[KEY_TEXT] = "text",
 	[KEY_PATH] = "file",
+	[KEY_REPLY] = "reply",
 	[KEY_DOMAIN] = "host",
 	[KEY_MAILBOX] = "mailbox",
 	[KEY_PREFIXES] = "networks",

@@ -25,13 +25,11 @@ static void test_delays(void **state)
 	};
 	(void)state;
 	for (unsigned i = 0; i < sizeof rows / sizeof rows[0]; i++) {
-		struct conf c = {0};
-		c.retry.first = rows[i].first;
-		c.retry.max = rows[i].max;
-		c.retry.greylist = rows[i].greylist;
+		const struct retry_times times = {
+			.first = rows[i].first, .max = rows[i].max, .greylist = rows[i].greylist};
 		uint64_t least = UINT64_MAX, most = 0;
 		for (uint32_t chance = 0; chance < 4000000000u; chance += 999983) {
-			uint64_t d = retry_delay(&c, rows[i].failures, rows[i].greylisting, chance);
+			uint64_t d = retry_delay(&times, rows[i].failures, rows[i].greylisting, chance);
 			least = d < least ? d : least;
 			most = d > most ? d : most;
 		}

@@ -1,0 +1,41 @@
+/* conf/policy.c: protocol. */
+#include "conf/policy.h"
+
+static uint64_t own_or(uint64_t own, uint64_t inherited)
+{
+	return own != CONF_INHERIT ? own : inherited;
+}
+
+static enum family family_of(enum conf_family f)
+{
+	return f == CONF_FAMILY_IPV6 ? FAMILY_IPV6 : f == CONF_FAMILY_IPV4 ? FAMILY_IPV4 : FAMILY_NONE;
+}
+
+struct policy policy_of(const struct conf *c, const struct conf_route *route)
+{
+	static const struct conf_route none = {.connections = CONF_INHERIT,
+		.messages = CONF_INHERIT,
+		.recipients = CONF_INHERIT,
+		.first = CONF_INHERIT,
+		.max = CONF_INHERIT,
+		.give_up = CONF_INHERIT,
+		.warn = CONF_INHERIT};
+	const struct conf_route *r = route ? route : &none;
+	struct policy p = {
+		.connections = own_or(r->connections, c->limits.site_connections),
+		.messages = own_or(r->messages, c->limits.connection_messages),
+		.recipients = own_or(r->recipients, 0),
+		.retry = {.first = own_or(r->first, c->retry.first),
+			.max = own_or(r->max, c->retry.max),
+			.give_up = own_or(r->give_up, c->retry.give_up),
+			.warn = own_or(r->warn, c->retry.warn)},
+		.prefer = family_of(r->prefer),
+		.only = family_of(r->only),
+		.soft_bounce =
+			r->soft_bounce == CONF_ANSWER_INHERIT ? c->soft_bounce : r->soft_bounce == CONF_ANSWER_YES,
+	};
+	p.retry.greylist = c->retry.greylist < p.retry.first ? c->retry.greylist : p.retry.first;
+	p.own_site = r->connections != CONF_INHERIT || r->messages != CONF_INHERIT || r->recipients != CONF_INHERIT ||
+		     p.prefer != FAMILY_NONE || p.only != FAMILY_NONE;
+	return p;
+}
