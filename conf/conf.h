@@ -81,8 +81,9 @@ struct conf {
 	char *hostname;
 	char *spool;
 	char *control;
-	char *user;	  /* NULL: stay who we are */
-	char *postmaster; /* From of bounces: NULL is MAILER-DAEMON@hostname */
+	char *user;	      /* NULL: stay who we are */
+	char *postmaster;     /* From of notices: NULL is MAILER-DAEMON@hostname; mail for our postmaster goes there */
+	char *double_bounces; /* where double bounces go; NULL: nowhere */
 	struct conf_prefixes clients;
 	bool soft_bounce; /* what would fail is deferred */
 	bool open_relay;  /* `open_relay = i-know-that-everybody-may-relay` */
@@ -127,7 +128,7 @@ struct conf {
 		uint64_t sessions, sessions_per_client, sessions_per_other;
 		uint64_t errors, line, command_time, data_time, drain;
 		uint64_t connections, site_connections, address_connections, connection_messages, connection_idle;
-		uint64_t reply_lines, reply_bytes, control;
+		uint64_t reply_lines, reply_bytes, control, bounce_size;
 	} limits;
 	struct {
 		uint64_t inline_limit, body_memory, batch_limit, segment_size, min_free, checkpoint, outcome_delay;

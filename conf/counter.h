@@ -38,7 +38,10 @@
 	X(recipients_failed, "recipients failed")                                                                      \
 	X(recipients_expired, "recipients failed: retry { give_up }")                                                  \
 	X(bounces_sent, "bounces written to the queue")                                                                \
-	X(bounces_dropped, "bounces that had no address to go to")                                                     \
+	X(bounces_double, "double bounces written to the queue")                                                       \
+	X(notices_delayed, "warnings of delay written to the queue")                                                   \
+	X(notices_relayed, "notices of success written to the queue: mail was handed on")                              \
+	X(bounces_dropped, "failed recipients of whom nobody is told: no sender, or NOTIFY")                           \
 	X(connections_open, "outbound connections open now")                                                           \
 	X(connections_made, "outbound connections that were greeted")                                                  \
 	X(connections_reused, "messages sent over a connection already used")                                          \

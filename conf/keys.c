@@ -77,7 +77,9 @@ const struct conf_key conf_keys[] = {
 		"/run/relay64/control.sock", RESTART, "socket of relayq"),
 	ROW("", "user", KEY_TEXT, 0, 32, user, NULL, RESTART, "account to run as when started as root"),
 	ROW("", "postmaster", KEY_MAILBOX, 0, 0, postmaster, NULL, RELOAD,
-		"From of bounces; without it MAILER-DAEMON at `hostname`"),
+		"where mail for postmaster at `hostname` goes, and From of notices; without it that is MAILER-DAEMON"),
+	ROW("", "double_bounces", KEY_MAILBOX, 0, 0, double_bounces, NULL, RELOAD,
+		"where notices go that mail without a sender failed; without it they are dropped"),
 	ROW("", "clients", KEY_PREFIXES, 0, 4096, clients, "127.0.0.0/8, ::1/128", RELOAD,
 		"networks that may relay without credentials, in place of the default"),
 	WORDS("", "soft_bounce", yes_words, soft_bounce, "no", RELOAD,
@@ -112,7 +114,7 @@ const struct conf_key conf_keys[] = {
 	TIME("retry", "max", 1 * SECOND, 7 * DAY, retry.max, "1h", RELOAD, "longest wait between attempts"),
 	TIME("retry", "give_up", 1 * SECOND, 30 * DAY, retry.give_up, "5d", RELOAD,
 		"mail that could not be delivered for so long is returned"),
-	TIME("retry", "warn", 0, 30 * DAY, retry.warn, "4h", RELOAD, "age at which the sender is told of a delay: no notice is sent by this version yet"),
+	TIME("retry", "warn", 0, 30 * DAY, retry.warn, "4h", RELOAD, "age at which the sender is told of a delay, once; 0: never"),
 	TIME("retry", "greylist", 1 * SECOND, 1 * HOUR, retry.greylist, "1m", RELOAD,
 		"wait after a refusal that looks like greylisting; never longer than `first`"),
 
@@ -162,6 +164,8 @@ const struct conf_key conf_keys[] = {
 	COUNT("limits", "reply_lines", 1, 10000, limits.reply_lines, "100", RELOAD, "lines of one reply of a server"),
 	SIZE("limits", "reply_bytes", 512, 1 * MIB, limits.reply_bytes, "64K", RELOAD, "bytes of one reply of a server"),
 	COUNT("limits", "control", 1, 1000, limits.control, "16", RELOAD, "connections of relayq at once"),
+	SIZE("limits", "bounce_size", 0, 1 * MIB, limits.bounce_size, "50K", RELOAD,
+		"a message up to this size goes back whole in its bounce, of a larger one the header"),
 
 	SIZE("storage", "inline_limit", 4 * KIB, 4 * MIB, spool_io.inline_limit, "256K", RELOAD,
 		"larger messages get a file of their own"),

@@ -6,7 +6,8 @@
  *   schedule.c  what is due: deliveries, probes of sites, look-ups
  *   route.c     domain → MX → site                                   reclaim.c   journal segments, checkpoints
  *   dispatch.c, dialling.c  sites: dials, connections, transactions
- *   settle.c    what an attempt came to: outcome, deferral, bounce   bouncer.c
+ *   deadline.c  times that the sender named: DELIVERBY, FUTURERELEASE; warnings of delay
+ *   settle.c    what an attempt came to: outcome, deferral    telling.c, notifier.c  notices to the sender
  *   index.c     messages in and out, holds, removals
  *
  * Times named `now`, `at`, `until`, `since` are steady milliseconds: monotonic, but begun at the wall clock's time of
@@ -29,7 +30,7 @@
 #include "queue/memory.h"
 #include "queue/mail/message.h"
 
-enum due_kind { DUE_DELIVERY, DUE_SITE, DUE_SWEEP, DUE_DOMAIN };
+enum due_kind { DUE_DELIVERY, DUE_SITE, DUE_SWEEP, DUE_DOMAIN, DUE_MESSAGE };
 
 /* What an attempt under way has done so far. */
 struct tries {
@@ -44,6 +45,8 @@ struct tries {
 	unsigned delivered_noted;  /* recipients whose delivery is on its way to the disk already */
 	bool greylisted;	   /* some answer looked like greylisting */
 	bool expired;		   /* what was left to wait for is given up for the message's age */
+	bool late;		   /* likewise, for the time of DELIVERBY */
+	bool waiting;		   /* nothing was tried: its sender is told that it waits */
 	struct endpoint first_4yz; /* the path that answered so first; FAMILY_NONE */
 };
 
@@ -189,8 +192,9 @@ struct queue {
 	uint64_t recipients, held, damaged, live_bytes;
 	unsigned links, dials, resting;
 	unsigned site_count;
-	unsigned writing; /* entries that are being made or written */
-	bool stalled;	  /* something could not begin: the spool could not be written */
+	unsigned by_count; /* messages with a time of DELIVERBY */
+	unsigned writing;  /* entries that are being made or written */
+	bool stalled;	   /* something could not begin: the spool could not be written */
 
 	uint64_t *ended_files; /* start-up only, see queue/replay.c */
 	size_t ended_count;

@@ -7,12 +7,14 @@
 
 #include "conf/clock.h"
 #include "conf/counter.h"
+#include "queue/deadline.h"
 #include "queue/dialling.h"
 #include "queue/index.h"
 #include "queue/link.h"
 #include "queue/retry.h"
 #include "queue/settle.h"
 #include "queue/site.h"
+#include "queue/telling.h"
 
 enum {
 	WINDOW_ONE = 16,
@@ -161,6 +163,8 @@ static bool take_answers(struct queue *q, struct work *w)
 		enum rcpt_status status = class == 2 ? RCPT_DELIVERED : class == 5 ? RCPT_FAILED : RCPT_QUEUED;
 		left |= status == RCPT_QUEUED;
 		settle_rcpt(q, d, r->index, status, r->answered ? &r->reply : &w->transaction.last);
+		if (status == RCPT_DELIVERED)
+			telling_relayed(d, r->index, connection_info(w->link->connection)->dsn);
 		if (class == 4 && tries->first_4yz.ip.family == FAMILY_NONE) {
 			tries->first_4yz = connection_info(w->link->connection)->to;
 			tries->greylisted = reply_is_greylisting(&r->reply);
@@ -705,9 +709,7 @@ void dispatch_sweep_slice(struct queue *q, struct site *s)
 			d->state = DELIVERY_DEFERRED; /* each is told so on its way */
 			d->due.kind = DUE_DELIVERY;
 			due_set(&q->due, &d->due, core_now(q));
-		} else if (s->resting && settle_expired(q, d)) {
-			settle_give_up(q, d, s->fault, s->reason);
-		} else {
+		} else if (!deadline_at_rest(q, d)) {
 			d->state = DELIVERY_READY;
 			TAILQ_INSERT_TAIL(&s->ready, d, link);
 			s->ready_count++;

@@ -27,7 +27,8 @@ static void free_entry(struct entry *e)
 	e->queue->writing--;
 	buf_fini(&e->meta);
 	attempt_free(e->attempt);
-	submission_unref(e->bounce);
+	for (unsigned i = 0; i < NOTICE_KINDS; i++)
+		submission_unref(e->notices[i]);
 	body_unref(e->content);
 	free(e);
 }
@@ -40,10 +41,19 @@ void entry_drop(struct entry *e)
 
 static void post(struct entry *e);
 
+/* The record that is posted and answered for all of the entry: a group's first. */
+static struct commit *head_of(struct entry *e)
+{
+	for (unsigned i = 0; i < NOTICE_KINDS; i++)
+		if (e->notices[i] != NULL)
+			return &e->notices[i]->commit;
+	return &e->commit;
+}
+
 static void finish(struct entry *e)
 {
 	struct message *m = e->message;
-	int status = e->bounce ? e->bounce->commit.status : e->commit.status;
+	int status = head_of(e)->status;
 	m->entries = e->next;
 	if (status == 0)
 		m->newest = e->commit.place;
@@ -60,7 +70,7 @@ static void on_durable(struct letter *letter)
 	finish(LETTER_OF(letter, struct entry, commit.first));
 }
 
-static void on_bounce_durable(struct letter *letter)
+static void on_group_durable(struct letter *letter)
 {
 	struct submission *s = LETTER_OF(letter, struct submission, commit.first);
 	finish(s->queue);
@@ -74,17 +84,19 @@ static void post(struct entry *e)
 	e->commit.content = e->content;
 	e->commit.first_to = e->queue->mailbox;
 	e->commit.first_done = on_durable;
-	if (e->bounce == NULL) {
-		store_commit(e->queue->store, &e->commit);
-		return;
+	struct commit *next = &e->commit;
+	for (unsigned i = NOTICE_KINDS; i-- > 0;) {
+		struct submission *s = e->notices[i];
+		if (s == NULL)
+			continue;
+		s->queue = e;
+		s->commit.group = next;
+		s->commit.first_to = e->queue->mailbox;
+		s->commit.first_done = on_group_durable;
+		s->commit.second_to = NULL;
+		next = &s->commit;
 	}
-	struct commit *head = &e->bounce->commit;
-	e->bounce->queue = e;
-	head->group = &e->commit;
-	head->first_to = e->queue->mailbox;
-	head->first_done = on_bounce_durable;
-	head->second_to = NULL;
-	store_commit(e->queue->store, head);
+	store_commit(e->queue->store, next);
 }
 
 void entry_post(struct entry *e)

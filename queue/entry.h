@@ -7,6 +7,7 @@
 #define QUEUE_ENTRY_H
 
 #include "queue/core.h"
+#include "queue/mail/notice.h"
 #include "queue/submission.h"
 
 struct entry {
@@ -15,14 +16,16 @@ struct entry {
 	struct queue *queue;
 	struct message *message;
 	struct entry *next;
-	/* Called on the queue thread, message->newest is up to date. `status` < 0 only with `bounce`. The entry is
+	/* Called on the queue thread, message->newest is up to date. `status` < 0 only with `notices`. The entry is
 	 * freed behind it. */
 	void (*done)(struct entry *e, int status);
 	struct delivery *delivery;
-	struct attempt *attempt;   /* owned */
-	struct submission *bounce; /* owned reference: stored together with this entry or neither is */
-	struct body *content;	   /* owned reference: of a MOVED record */
+	struct attempt *attempt; /* owned */
+	/* owned references, NULL: none of that kind: stored together with this entry, all of it or nothing */
+	struct submission *notices[NOTICE_KINDS];
+	struct body *content; /* owned reference: of a MOVED record */
 	bool expired; /* some recipients are given up for the message's age: their code is 5.4.7, and it is ours */
+	bool late;    /* likewise, for the time of DELIVERBY */
 	void *arg;
 };
 

@@ -83,11 +83,13 @@ int index_add(struct queue *q, const struct envelope *e, struct place content, s
 	struct message *m = message_new(e, &empty);
 	if (m == NULL)
 		return empty ? -ENOENT : -ENOMEM;
-	uint32_t waiting = (uint32_t)(q->recipients + m->rcpt_count + q->site_count + 1024);
+	bool timed = message_by_ms(m) != 0;
+	uint32_t waiting = (uint32_t)(q->recipients + m->rcpt_count + q->by_count + timed + q->site_count + 1024);
 	if (due_reserve(&q->due, waiting) != 0 || idmap_add(&q->messages, m->id, m) != 0) {
 		message_free(m);
 		return -ENOMEM;
 	}
+	q->by_count += timed;
 	m->arrival = core_steady(q, m->arrival_ms);
 	m->content = content;
 	count_in(q, content.segment, 1);
@@ -213,6 +215,9 @@ void index_drop(struct queue *q, struct message *m)
 		d->greylisted = NULL;
 		free_tries(d);
 	}
+	if (m->extra != NULL)
+		due_clear(&q->due, &m->extra->due);
+	q->by_count -= message_by_ms(m) != 0;
 	idmap_remove(&q->messages, m->id);
 	count_in(q, m->content.segment, -1);
 	q->live_bytes -= journal_bytes(m);

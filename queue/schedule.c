@@ -1,6 +1,7 @@
 /* queue/schedule.c: state. */
 #include "queue/schedule.h"
 
+#include "queue/deadline.h"
 #include "queue/dispatch.h"
 #include "queue/index.h"
 #include "queue/retry.h"
@@ -13,6 +14,13 @@ static uint64_t not_too_late(const struct queue *q, const struct delivery *d, ui
 {
 	uint64_t latest = now + retry_of(q, d).max;
 	return at > latest ? latest : at;
+}
+
+/* It is due: on its way, unless its sender wants it later, or not any more. */
+static void try_delivery(struct queue *q, struct delivery *d)
+{
+	if (!deadline_stops(q, d))
+		route_delivery(q, d);
 }
 
 static void schedule_delivery(struct queue *q, struct delivery *d)
@@ -31,11 +39,12 @@ static void schedule_delivery(struct queue *q, struct delivery *d)
 	}
 	if (d->since == 0)
 		d->since = now;
-	route_delivery(q, d);
+	try_delivery(q, d);
 }
 
 void schedule_message(struct queue *q, struct message *m)
 {
+	deadline_watch(q, m);
 	for (unsigned i = 0; i < m->delivery_count; i++)
 		if (m->deliveries[i].state == DELIVERY_IDLE && delivery_open(&m->deliveries[i]))
 			schedule_delivery(q, &m->deliveries[i]);
@@ -45,7 +54,8 @@ void schedule_all(struct queue *q)
 {
 	uint64_t now = core_now(q);
 	struct message *m;
-	for (uint64_t id = 0; (m = idmap_next(&q->messages, id, &id)) != NULL;)
+	for (uint64_t id = 0; (m = idmap_next(&q->messages, id, &id)) != NULL;) {
+		deadline_watch(q, m);
 		for (unsigned i = 0; i < m->delivery_count; i++) {
 			struct delivery *d = &m->deliveries[i];
 			if (m->flags & (ENVELOPE_HELD | ENVELOPE_DAMAGED)) {
@@ -59,6 +69,7 @@ void schedule_all(struct queue *q)
 			d->due.kind = DUE_DELIVERY;
 			due_set(&q->due, &d->due, d->since);
 		}
+	}
 }
 
 void schedule_retry(struct queue *q, struct message *m)
@@ -71,7 +82,7 @@ void schedule_retry(struct queue *q, struct message *m)
 				d->site->probe_due = true;
 			index_detach(q, d);
 			d->since = core_now(q);
-			route_delivery(q, d);
+			try_delivery(q, d);
 		}
 		if (d->state == DELIVERY_READY && d->site->resting) {
 			/* this one is to be the probe */
@@ -110,9 +121,12 @@ uint64_t schedule_run(struct queue *q, unsigned budget)
 		case DUE_DELIVERY: {
 			struct delivery *d = LETTER_OF(due, struct delivery, due);
 			d->state = DELIVERY_IDLE;
-			route_delivery(q, d);
+			try_delivery(q, d);
 			break;
 		}
+		case DUE_MESSAGE:
+			deadline_due(q, LETTER_OF(due, struct message_extra, due)->message);
+			break;
 		case DUE_SITE:
 			site_due(q, LETTER_OF(due, struct site, due));
 			break;

@@ -8,10 +8,12 @@
 
 #include "conf/clock.h"
 #include "conf/counter.h"
-#include "queue/bouncer.h"
+#include "queue/age.h"
 #include "queue/entry.h"
 #include "queue/index.h"
+#include "queue/notifier.h"
 #include "queue/retry.h"
+#include "queue/telling.h"
 
 int settle_begin(struct queue *q, struct delivery *d)
 {
@@ -125,26 +127,32 @@ static bool any_row(const struct attempt *a, uint8_t status)
 	return false;
 }
 
-bool settle_expired(const struct queue *q, const struct delivery *d)
-{
-	uint64_t now = core_now(q);
-	return now >= q->no_expiry_until && now >= d->message->arrival + retry_of(q, d).give_up;
-}
-
-/* Deferred rows of a message that is too old fail, with what was said last. */
+/* Deferred rows fail for want of time, with what was said last: the time of DELIVERBY has passed, or the message is too
+ * old. */
 static void expire_rows(struct queue *q, struct delivery *d)
 {
 	struct attempt *a = d->tries->attempt;
+	const struct message *m = d->message;
 	char span[CLOCK_SPAN], last[REPLY_TEXT_MAX];
-	d->tries->expired = true;
-	clock_span(retry_of(q, d).give_up, span);
+	if (age_late(q, m) && (m->flags & ENVELOPE_BY_RETURN))
+		d->tries->late = true;
+	else if (age_expired(q, d))
+		d->tries->expired = true;
+	else
+		return;
+	uint64_t now = core_now(q), began = age_begin(q, m);
+	clock_span(now > began ? now - began : 0, span);
 	for (unsigned i = 0; i < a->rcpt_count; i++) {
 		if (a->rcpts[i].status != RCPT_QUEUED)
 			continue;
 		struct reply r;
-		reply_set(&r, 554, "5.4.7", "could not be delivered for %s; the last reason was: %s", span,
-			reply_format(&a->replies[a->rcpts[i].reply], last, sizeof last));
+		reply_set(&r, 554, "5.4.7", "%s %s; the last reason was: %s",
+			d->tries->late ? "not delivered in the time that the sender allows, after"
+				       : "could not be delivered for",
+			span, reply_format(&a->replies[a->rcpts[i].reply], last, sizeof last));
+		uint16_t cause = a->rcpts[i].reply;
 		settle_rcpt(q, d, a->rcpts[i].index, RCPT_FAILED, &r);
+		a->rcpts[i].cause = cause;
 		COUNT(recipients_expired);
 	}
 }
@@ -166,8 +174,9 @@ static void apply_rows(struct queue *q, struct delivery *d, const struct attempt
 static void go_on(struct queue *q, struct delivery *d, uint64_t next_at)
 {
 	struct message *m = d->message;
+	bool tried = d->tries == NULL || !d->tries->waiting;
 	free_tries(d);
-	if (d->attempts < UINT16_MAX)
+	if (tried && d->attempts < UINT16_MAX)
 		d->attempts++;
 	d->state = DELIVERY_IDLE;
 	if (!delivery_open(d)) {
@@ -190,6 +199,9 @@ static void post_outcome(struct queue *q, struct entry *e);
 /* The sender cannot be told now: those that failed stay in the queue, the others' outcomes count. */
 static void keep_failed(struct queue *q, struct delivery *d, struct attempt *a)
 {
+	telling_undo(a);
+	if (!any_row(a, RCPT_FAILED))
+		return;
 	for (unsigned i = 0; i < a->rcpt_count; i++)
 		if (a->rcpts[i].status == RCPT_FAILED)
 			a->rcpts[i].status = RCPT_QUEUED;
@@ -204,8 +216,7 @@ static void on_outcome(struct entry *e, int status)
 	struct delivery *d = e->delivery;
 	if (status == 0) {
 		apply_rows(q, d, e->attempt);
-		if (e->bounce != NULL)
-			bouncer_stored(q, e->bounce, e->message->id);
+		notifier_stored(q, e);
 		go_on(q, d, d->due.at);
 		return;
 	}
@@ -237,13 +248,29 @@ static void post_outcome(struct queue *q, struct entry *e)
 	go_on(q, d, core_now(q) + retry_of(q, d).first);
 }
 
-/* With a bounce's text; NULL: none could be made. */
-static void on_bounce_ready(struct queue *q, struct entry *e, struct submission *bounce)
+static void on_notices_ready(struct queue *q, struct entry *e, bool made)
 {
-	e->bounce = bounce;
-	if (bounce == NULL)
+	if (!made)
 		keep_failed(q, e->delivery, e->attempt);
 	post_outcome(q, e);
+}
+
+/* Recipients failed, and not all of them are told of. */
+static void log_untold(const struct queue *q, struct message *m, const struct attempt *a)
+{
+	for (unsigned i = 0; i < a->rcpt_count; i++) {
+		struct delivery *owner;
+		const struct rcpt *r = message_rcpt(m, a->rcpts[i].index, &owner);
+		if (r == NULL || a->rcpts[i].status != RCPT_FAILED || telling_row(q, m, &a->rcpts[i], NOTICE_FAILED))
+			continue;
+		COUNT(bounces_dropped);
+		if (*m->sender == '\0')
+			LOG_WARN("bounce-dropped", LF_ID("id", m->id), LF_ADDRESS("to", r->address),
+				LF_STR("what", "failed, and its reverse-path is null: nobody to tell"));
+		else
+			LOG_INFO("bounce-dropped", LF_ID("id", m->id), LF_ADDRESS("to", r->address),
+				LF_STR("what", "failed, and its NOTIFY asks for no notice of that"));
+	}
 }
 
 static uint64_t next_time(struct queue *q, const struct delivery *d, uint64_t next_at)
@@ -279,17 +306,14 @@ static void write_outcome(struct queue *q, struct delivery *d)
 	e->delivery = d;
 	e->attempt = t->attempt;
 	e->expired = t->expired;
+	e->late = t->late;
 	t->attempt = NULL;
-	if (!any_row(e->attempt, RCPT_FAILED)) {
+	log_untold(q, m, e->attempt);
+	unsigned kinds = telling_kinds(q, m, e->attempt);
+	if (kinds == 0)
 		post_outcome(q, e);
-	} else if (*m->sender == '\0') {
-		COUNT(bounces_dropped);
-		LOG_WARN("bounce-dropped", LF_ID("id", m->id),
-			LF_STR("what", "failed, and its reverse-path is null: nobody to tell"));
-		post_outcome(q, e);
-	} else {
-		bouncer_start(q, e, on_bounce_ready);
-	}
+	else
+		notifier_start(q, e, kinds, on_notices_ready);
 }
 
 void settle_end(struct queue *q, struct delivery *d, const struct reply *rest, uint64_t next_at)
@@ -302,8 +326,9 @@ void settle_end(struct queue *q, struct delivery *d, const struct reply *rest, u
 		if (m->rcpts[i].status == RCPT_QUEUED && find_row(a, m->rcpts[i].index) == NULL)
 			settle_rcpt(q, d, m->rcpts[i].index, RCPT_QUEUED, rest);
 	a->took_ms = (uint32_t)(core_now(q) - t->began);
-	if (any_row(a, RCPT_QUEUED) && settle_expired(q, d))
+	if (any_row(a, RCPT_QUEUED))
 		expire_rows(q, d);
+	telling_waiting(q, d);
 	if (any_row(a, RCPT_QUEUED)) {
 		keep_greylisted(d);
 		/* in steady time: the wall clock may step before the outcome is durable */
@@ -311,13 +336,14 @@ void settle_end(struct queue *q, struct delivery *d, const struct reply *rest, u
 		a->next_ms = core_wall(q, d->due.at);
 		for (unsigned i = 0; i < a->rcpt_count; i++) {
 			char text[REPLY_TEXT_MAX + 32];
-			if (a->rcpts[i].status == RCPT_QUEUED) {
+			if (a->rcpts[i].status == RCPT_QUEUED && !t->waiting) {
 				index_set_reason(q, d, reply_format(&a->replies[a->rcpts[i].reply], text, sizeof text));
 				break;
 			}
 		}
 	}
-	log_rows(q, d);
+	if (!t->waiting || !any_row(a, RCPT_QUEUED))
+		log_rows(q, d);
 	write_outcome(q, d);
 }
 
@@ -385,15 +411,15 @@ void settle_cancel(struct queue *q, struct delivery *d)
 	index_take_back(q, d);
 }
 
-void settle_give_up(struct queue *q, struct delivery *d, const struct attempt *fault, const char *reason)
+void settle_waiting(
+	struct queue *q, struct delivery *d, const struct attempt *fault, const struct reply *why, uint64_t next_at)
 {
-	struct reply r;
-	reply_set(&r, 451, "4.4.1", "%s", reason ? reason : "no path to the site works");
 	if (settle_begin(q, d) != 0) {
 		go_on(q, d, core_now(q) + retry_of(q, d).first);
 		return;
 	}
+	d->tries->waiting = true;
 	if (fault != NULL)
 		settle_paths(q, d, fault->paths, fault->path_count, -1);
-	settle_end(q, d, &r, 0);
+	settle_end(q, d, why, next_at);
 }

@@ -27,9 +27,10 @@ void settle_end_at_rest(struct queue *q, struct delivery *d, const struct reply 
 void settle_all(struct queue *q, struct delivery *d, const struct reply *r);
 /* Nothing was tried, and the delivery's message is withdrawn: no outcome, it is held or removed. */
 void settle_cancel(struct queue *q, struct delivery *d);
-/* Is the delivery's message older than retry { give_up }, and may it be given up now? */
-bool settle_expired(const struct queue *q, const struct delivery *d);
-/* For a delivery that waits without an attempt of its own and is too old: fails it with the site's fault. */
-void settle_give_up(struct queue *q, struct delivery *d, const struct attempt *fault, const char *reason);
+/* For a delivery that waits without an attempt of its own (IDLE now) while there is something to be said of it: if it
+ * is too old it fails, if its sender is to be told of the wait that is done, and it waits on until `next_at` (steady).
+ * `fault` (may be NULL) and `why`: what it waits for. */
+void settle_waiting(
+	struct queue *q, struct delivery *d, const struct attempt *fault, const struct reply *why, uint64_t next_at);
 
 #endif

@@ -11,6 +11,7 @@
 #include "conf/clock.h"
 #include "conf/counter.h"
 #include "conf/log.h"
+#include "queue/mail/postmaster.h"
 #include "smtpd/server.h"
 
 enum {
@@ -316,9 +317,11 @@ static struct submission *make_submission(struct session *s, struct body *body)
 	if (rcpts == NULL)
 		return NULL;
 	const char *text = smtp_server_sender(m);
+	char orcpt[ORCPT_MAX + 1]; /* whoever has none */
 	for (uint32_t i = 0; i < m->rcpt_count; i++) {
 		text = smtp_server_next(text);
 		rcpts[i] = (struct envelope_rcpt){.address = text, .index = (uint16_t)i};
+		postmaster_rewrite(s->conf, &rcpts[i], orcpt);
 	}
 	char client[IP_TEXT];
 	struct envelope e = {

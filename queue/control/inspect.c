@@ -8,6 +8,7 @@
 
 #include "conf/clock.h"
 #include "conf/counter.h"
+#include "queue/age.h"
 #include "queue/core.h"
 #include "queue/index.h"
 #include "queue/schedule.h"
@@ -50,7 +51,7 @@ static struct rcpt_view view_rcpt(const struct queue *q, const struct delivery *
 	v.site = d->site ? d->site->lane.site : "";
 	v.reason = d->reason ? d->reason : "";
 	if (d->state == DELIVERY_DEFERRED) {
-		v.next_ms = core_wall(q, d->due.at);
+		v.next_ms = age_held_back(q, d->message) ? message_release_ms(d->message) : core_wall(q, d->due.at);
 	} else if (v.state == RCPT_STATE_RESTING) {
 		v.next_ms = d->site->due.place ? core_wall(q, d->site->due.at) : 0;
 		v.reason = d->site->reason ? d->site->reason : v.reason;

@@ -67,6 +67,7 @@ struct connection_info {
 	char host[HOST_TEXT];
 	uint16_t preference;
 	bool pipelining, eightbit, has_size;
+	bool dsn;	     /* DSN was offered: what is asked of notices goes with the mail (RFC 3461) */
 	uint64_t size_limit; /* SIZE; 0: none */
 	unsigned loop;	     /* number of its I/O loop */
 };

@@ -111,7 +111,8 @@ int attempt_set_rcpt(struct attempt *a, uint16_t index, enum rcpt_status status,
 	int reply = place_reply(a, r);
 	if (reply < 0)
 		return reply;
-	struct attempt_rcpt row = {.index = index, .status = (uint8_t)status, .reply = (uint16_t)reply};
+	struct attempt_rcpt row = {
+		.index = index, .status = (uint8_t)status, .reply = (uint16_t)reply, .cause = (uint16_t)reply};
 	/* rows nearly always come in order, so an older one of the same recipient is looked for from the end */
 	for (unsigned i = a->rcpt_count; i-- > 0;)
 		if (a->rcpts[i].index == index) {

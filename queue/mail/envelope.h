@@ -31,13 +31,15 @@ enum {
 	ENVELOPE_BY_RETURN = 2048,
 	ENVELOPE_BY_NOTIFY = 4096,
 	ENVELOPE_BY_TRACE = 8192,
+	/* a notice about mail that has no sender, to the address for double bounces: nobody is told if it fails */
+	ENVELOPE_DOUBLE = 16384,
 };
 
 /* NOTIFY (RFC 3461 §4.1); 0: not given, which means failures, and delays as this relay likes. */
 enum { NOTIFY_NEVER = 1, NOTIFY_SUCCESS = 2, NOTIFY_FAILURE = 4, NOTIFY_DELAY = 8 };
 
 /* Notices about a recipient that are on the disk already, so that a restart does not repeat them. */
-enum { TOLD_DELAY = 1, TOLD_BY = 2 };
+enum { TOLD_DELAY = 1, TOLD_BY = 2, TOLD_RELAYED = 4 };
 
 enum {
 	ADDRESS_MAX = 320,

@@ -93,6 +93,7 @@ static int fill_extra(struct message *m, const struct envelope *e)
 		return -ENOMEM;
 	if (n > 0)
 		memcpy(x->envid, e->envid, n);
+	x->message = m;
 	x->by_ms = e->by_ms;
 	x->release_ms = e->release_ms;
 	x->priority = (int8_t)e->priority;
@@ -185,6 +186,7 @@ int message_set_redirect(struct message *m, const char *relay)
 		free(copy);
 		return -ENOMEM;
 	}
+	m->extra->message = m;
 	free(m->extra->redirect);
 	m->extra->redirect = copy;
 	return 0;

@@ -31,6 +31,8 @@ struct rcpt {
 
 /* What few messages have. Times are wall time, as in the envelope. */
 struct message_extra {
+	struct message *message;
+	struct due due; /* by_ms */
 	uint64_t by_ms;
 	uint64_t release_ms;
 	char *redirect; /* NULL: by its route; on the heap */

@@ -19,13 +19,13 @@
 #define FUZZ_TARGETS(X)                                                                                                \
 	X(address)                                                                                                     \
 	X(attempt)                                                                                                     \
-	X(bounce)                                                                                                      \
 	X(client)                                                                                                      \
 	X(conf)                                                                                                        \
 	X(control)                                                                                                     \
 	X(dns)                                                                                                         \
 	X(envelope)                                                                                                    \
 	X(logline)                                                                                                     \
+	X(notice)                                                                                                      \
 	X(record)                                                                                                      \
 	X(reply)                                                                                                       \
 	X(server)

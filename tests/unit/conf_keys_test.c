@@ -170,16 +170,19 @@ static void values(void **state)
 {
 	char t[ENDPOINT_TEXT];
 	(void)state;
-	struct conf *c = good("hostname = Relay.Example.NET clients = 10.0.0.0/8, 192.0.2.1, ::ffff:198.51.100.0/120\n"
-			      "user = relay64 postmaster = postmaster@example.net open_relay = no loops = 3\n"
-			      "dns { servers = 192.0.2.1, ::1, [::2], [::3]:5353, 192.0.2.2:54 timeout = 1s }\n"
-			      "retry { first = 1s max = 2m give_up = 2w warn = 0 }\n"
-			      "limits { size = 1024 line = 1K } storage { min_free = 0 body_memory = 1G }\n"
-			      "log { format = json level = debug }\n"
-			      "listen [2001:db8::1]:587, 192.0.2.1 { } listen ::1 { }\n");
+	struct conf *c =
+		good("hostname = Relay.Example.NET clients = 10.0.0.0/8, 192.0.2.1, ::ffff:198.51.100.0/120\n"
+		     "user = relay64 postmaster = postmaster@example.net open_relay = no loops = 3\n"
+		     "double_bounces = doubles@example.net\n"
+		     "dns { servers = 192.0.2.1, ::1, [::2], [::3]:5353, 192.0.2.2:54 timeout = 1s }\n"
+		     "retry { first = 1s max = 2m give_up = 2w warn = 0 }\n"
+		     "limits { size = 1024 line = 1K bounce_size = 0 } storage { min_free = 0 body_memory = 1G }\n"
+		     "log { format = json level = debug }\n"
+		     "listen [2001:db8::1]:587, 192.0.2.1 { } listen ::1 { }\n");
 	assert_string_equal(c->hostname, "relay.example.net");
 	assert_string_equal(c->user, "relay64");
 	assert_string_equal(c->postmaster, "postmaster@example.net");
+	assert_string_equal(c->double_bounces, "doubles@example.net");
 	assert_int_equal(c->loops, 3);
 	assert_string_equal(prefix_format(&c->clients.items[1], t), "192.0.2.1/32");
 	assert_string_equal(prefix_format(&c->clients.items[2], t), "198.51.100.0/24");
@@ -192,6 +195,7 @@ static void values(void **state)
 	assert_int_equal(c->retry.give_up, UINT64_C(14) * 86400 * 1000);
 	assert_int_equal(c->retry.warn, 0);
 	assert_int_equal(c->limits.size, 1024);
+	assert_int_equal(c->limits.bounce_size, 0);
 	assert_int_equal(c->spool_io.body_memory, 1 << 30);
 	assert_int_equal(c->log.format, LOG_FORMAT_JSON);
 	assert_int_equal(c->log.level, LOG_LEVEL_DEBUG);

@@ -14,7 +14,7 @@
 
 #include "conf/conf.h"
 #include "conf/openrelay.h"
-#include "queue/mail/bounce.h"
+#include "queue/mail/compose.h"
 #include "queue/control/json.h"
 #include "queue/mail/envelope.h"
 #include "smtpd/server.h"
@@ -232,17 +232,18 @@ static bool bounce(void)
 	struct reply reply = {.code = 550};
 	struct attempt *a = attempt_new(1, "site"), *copy = NULL;
 	int err = a != NULL ? attempt_set_rcpt(a, 0, RCPT_FAILED, &reply) : -ENOMEM;
-	struct bounce_rcpt rcpt = {.address = "c@d", .reply = &reply};
-	struct bounce_input in = {.hostname = "r.example",
+	struct notice_rcpt rcpt = {.address = "c@d", .reply = &reply};
+	struct notice in = {.hostname = "r.example",
 		.sender = "a@b",
+		.to = "a@b",
 		.attempt = a,
 		.rcpts = &rcpt,
 		.rcpt_count = 1,
-		.headers = (const uint8_t *)header,
-		.headers_len = sizeof header - 1};
+		.content = (const uint8_t *)header,
+		.content_len = sizeof header - 1};
 	unsigned flags;
 	if (err == 0)
-		err = bounce_write(&in, &out, &flags);
+		err = notice_write(&in, &out, &flags);
 	if (err == 0)
 		err = attempt_encode(a, &meta);
 	if (err == 0)

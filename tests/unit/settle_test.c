@@ -115,7 +115,7 @@ static void test_log_answers(void **state)
 		" failed id=0000000000005 from=<s@sender.example> to=<b@d.example> site=mx.d.example host=mx.d.example "
 		"address=192.0.2.1:25 family=ipv4 queue=",
 		" delivered id=0000000000005 from=<s@sender.example> to=<c@d.example> site=mx.d.example ",
-		" original=0000000000005 to=<s@sender.example> size=",
+		" original=0000000000005 kind=failed to=<s@sender.example> size=",
 		" finished id=0000000000005 from=<s@sender.example> age=",
 	};
 	for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++)

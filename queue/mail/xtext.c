@@ -1,0 +1,159 @@
+/* queue/mail/xtext.c: protocol. */
+#include "queue/mail/xtext.h"
+
+#include <ctype.h>
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "conf/utf8.h"
+
+/* RFC 3461 writes upper case; lower case is read as well. */
+static int hex_of(char c)
+{
+	static const char digits[] = "0123456789abcdef";
+	const char *at = c != '\0' ? strchr(digits, tolower((unsigned char)c)) : NULL;
+	return at != NULL ? (int)(at - digits) : -1;
+}
+
+int xtext_decode(char *out, size_t size, const char *text)
+{
+	size_t n = 0;
+	for (const char *at = text; *at != '\0'; at++) {
+		char c = *at;
+		if (c < '!' || c > '~' || c == '=')
+			return -EINVAL;
+		if (c == '+') {
+			int high = hex_of(at[1]), low = high < 0 ? -1 : hex_of(at[2]);
+			if (low < 0)
+				return -EINVAL;
+			c = (char)(high << 4 | low);
+			at += 2;
+		}
+		if (n + 1 >= size)
+			return -E2BIG;
+		out[n++] = c != '\0' ? c : '?';
+	}
+	if (size == 0)
+		return -E2BIG;
+	out[n] = '\0';
+	return 0;
+}
+
+int xtext_encode(char *out, size_t size, const char *text)
+{
+	size_t n = 0;
+	for (const unsigned char *at = (const unsigned char *)text; *at != '\0'; at++) {
+		if (n + 4 > size)
+			return -E2BIG;
+		if (*at > ' ' && *at <= '~' && *at != '+' && *at != '=')
+			out[n++] = (char)*at;
+		else
+			n += (size_t)snprintf(out + n, size - n, "+%02X", *at);
+	}
+	if (n >= size)
+		return -E2BIG;
+	out[n] = '\0';
+	return 0;
+}
+
+/* "x{3B4}" behind a backslash; its length, or 0. */
+static size_t embedded(const char *at, uint32_t *code)
+{
+	size_t n = 2;
+	if (at[0] != 'x' || at[1] != '{')
+		return 0;
+	*code = 0;
+	for (; hex_of(at[n]) >= 0; n++) {
+		if (n >= 8)
+			return 0;
+		*code = *code << 4 | (uint32_t)hex_of(at[n]);
+	}
+	return n > 2 && at[n] == '}' && *code <= 0x10ffff && (*code < 0xd800 || *code > 0xdfff) ? n + 1 : 0;
+}
+
+static size_t put_code(char *out, uint32_t code)
+{
+	if (code < 0x80) {
+		out[0] = code != 0 ? (char)code : '?';
+		return 1;
+	}
+	size_t length = code < 0x800 ? 2 : code < 0x10000 ? 3 : 4;
+	for (size_t i = length; i-- > 1; code >>= 6)
+		out[i] = (char)(0x80 | (code & 0x3f));
+	out[0] = (char)((length == 2 ? 0xc0 : length == 3 ? 0xe0 : 0xf0) | code);
+	return length;
+}
+
+static int unitext_decode(char *out, size_t size, const char *text)
+{
+	size_t n = 0, left = strlen(text);
+	while (left > 0) {
+		uint32_t code;
+		size_t used = utf8_read((const uint8_t *)text, left, &code);
+		if (used == 0 || code <= ' ' || code == 0x7f)
+			return -EINVAL;
+		if (code == '\\') {
+			size_t more = embedded(text + 1, &code);
+			if (more == 0)
+				return -EINVAL;
+			used += more;
+		}
+		if (n + 5 > size)
+			return -E2BIG;
+		n += put_code(out + n, code);
+		text += used;
+		left -= used;
+	}
+	if (n >= size)
+		return -E2BIG;
+	out[n] = '\0';
+	return 0;
+}
+
+int orcpt_decode(char type[ORCPT_TYPE], char *address, size_t size, const char *orcpt)
+{
+	size_t n = strcspn(orcpt, ";");
+	if (n == 0 || n >= ORCPT_TYPE || orcpt[n] != ';')
+		return -EINVAL;
+	for (size_t i = 0; i < n; i++) {
+		/* an atom of RFC 5322 */
+		if (orcpt[i] <= ' ' || orcpt[i] >= 0x7f || strchr("()<>@,;:\\\".[]", orcpt[i]) != NULL)
+			return -EINVAL;
+		type[i] = (char)tolower((unsigned char)orcpt[i]);
+	}
+	type[n] = '\0';
+	const char *value = orcpt + n + 1;
+	return strcmp(type, "utf-8") == 0 ? unitext_decode(address, size, value) : xtext_decode(address, size, value);
+}
+
+int utf8_address_encode(char *out, size_t size, const char *address)
+{
+	size_t n = 0, left = strlen(address);
+	while (left > 0) {
+		uint32_t code;
+		size_t used = utf8_read((const uint8_t *)address, left, &code);
+		if (n + 11 > size) /* "\x{10FFFF}" and the closing 0 */
+			return -E2BIG;
+		if (used == 0)
+			out[n++] = '?';
+		else if (code > ' ' && code < 0x7f && code != '\\' && code != '+' && code != '=')
+			out[n++] = (char)code;
+		else
+			n += (size_t)snprintf(out + n, size - n, "\\x{%02X}", (unsigned)code);
+		address += used ? used : 1;
+		left -= used ? used : 1;
+	}
+	if (n >= size)
+		return -E2BIG;
+	out[n] = '\0';
+	return 0;
+}
+
+bool text_is_ascii(const char *text)
+{
+	for (; *text != '\0'; text++)
+		if (*text & 0x80)
+			return false;
+	return true;
+}

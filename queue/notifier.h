@@ -1,0 +1,16 @@
+/* queue/notifier.h: makes the notices that an outcome asks for: reads the message's content as far as they need it,
+ * writes their texts, hands them to the entry that they are stored with. State. */
+#ifndef QUEUE_NOTIFIER_H
+#define QUEUE_NOTIFIER_H
+
+#include "queue/entry.h"
+
+/* For an entry (not posted yet) whose outcome asks for notices of these kinds (telling_kinds()). `ready` comes now or
+ * later; `made` is false if one of them could not be made (no memory, no ID): then none of them stays in the entry, and
+ * its failed recipients have to stay in the queue. */
+void notifier_start(
+	struct queue *q, struct entry *e, unsigned kinds, void (*ready)(struct queue *q, struct entry *e, bool made));
+/* They are durable: takes them into the index and has them scheduled. */
+void notifier_stored(struct queue *q, struct entry *e);
+
+#endif
