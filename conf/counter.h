@@ -37,6 +37,8 @@
 	X(recipients_deferred, "recipients deferred (attempts)")                                                       \
 	X(recipients_failed, "recipients failed")                                                                      \
 	X(recipients_expired, "recipients failed: retry { give_up }")                                                  \
+	X(recipients_discarded, "recipients whose route discards")                                                     \
+	X(soft_bounces, "failures that were deferred: soft_bounce")                                                    \
 	X(bounces_sent, "bounces written to the queue")                                                                \
 	X(bounces_double, "double bounces written to the queue")                                                       \
 	X(notices_delayed, "warnings of delay written to the queue")                                                   \

@@ -23,7 +23,9 @@ struct lookup {
 	mx_changed *changed;
 	void *arg;
 	char name[DNS_NAME_MAX];
-	bool explicit_host; /* a literal or skip_mx: it is meant, even if it is this relay */
+	bool explicit_host; /* a literal or skip_mx */
+	uint16_t port;
+	enum family only;
 	struct mx_self self;
 	char *self_text; /* what the names above point into */
 	uint64_t host_limit, address_limit, failure_ms, ttl_max_ms;
@@ -35,6 +37,8 @@ struct lookup {
 	uint64_t least_ms; /* when the first of the answers runs out */
 	bool answered;	   /* least_ms is set */
 };
+
+enum { SMTP_PORT = 25 };
 
 static const enum dns_type types[2] = {DNS_A, DNS_AAAA};
 static const char *const type_names[2] = {"A", "AAAA"};
@@ -78,10 +82,19 @@ static bool own_name(const struct lookup *l, const char *name)
 /* A loopback address that strangers name leads to this machine, whoever listens there. */
 static bool own_address(const struct lookup *l, const struct ip *ip)
 {
-	if (ip_is_loopback(ip))
+	if (!l->explicit_host && ip_is_loopback(ip))
 		return true;
 	for (size_t i = 0; i < l->self.address_count; i++)
-		if (ip_equal(&l->self.addresses[i].ip, ip))
+		if (l->self.addresses[i].port == l->port && ip_equal(&l->self.addresses[i].ip, ip))
+			return true;
+	return false;
+}
+
+/* Does this relay listen at that port, wherever? */
+static bool own_port(const struct lookup *l)
+{
+	for (size_t i = 0; i < l->self.address_count; i++)
+		if (l->self.addresses[i].port == l->port)
 			return true;
 	return false;
 }
@@ -136,6 +149,18 @@ static const char *host_names(const struct mx *mx, char out[128])
 	return out;
 }
 
+/* The hosts may have addresses, but none of the one family that is wanted. */
+static void conclude_without_family(struct lookup *l)
+{
+	const char *family = l->only == FAMILY_IPV6 ? "IPv6" : "IPv4";
+	char names[128];
+	if (l->explicit_host || l->mx.implicit)
+		conclude(l, MX_DEFERRED, 451, "4.4.4", "%.110s has no %s address", l->name, family);
+	else
+		conclude(l, MX_DEFERRED, 451, "4.4.4", "no MX host of %.110s has an %s address: %s", l->name, family,
+			host_names(&l->mx, names));
+}
+
 /* All is known and there is no address. A failed look-up has said why already. */
 static void conclude_without_address(struct lookup *l)
 {
@@ -144,6 +169,8 @@ static void conclude_without_address(struct lookup *l)
 		l->mx.state = MX_DEFERRED;
 		l->mx.code = 451;
 		snprintf(l->mx.enhanced, sizeof l->mx.enhanced, "4.4.3");
+	} else if (l->only != FAMILY_NONE) {
+		conclude_without_family(l);
 	} else if (l->explicit_host) {
 		conclude(l, MX_FAILED, 550, "5.4.4", "%s has no address", l->name);
 	} else if (l->mx.implicit) {
@@ -190,11 +217,14 @@ static void cut(struct lookup *l, size_t at)
 {
 	char name[DNS_NAME_MAX];
 	memcpy(name, l->mx.hosts[at].name, sizeof name);
+	l->mx.cut = true;
 	while (at > 0 && l->mx.hosts[at - 1].preference == l->mx.hosts[at].preference)
 		at--;
 	while (l->mx.count > at)
 		drop_host(l, --l->mx.count);
-	if (at == 0)
+	if (at == 0 && l->explicit_host)
+		conclude(l, MX_FAILED, 550, "5.4.6", "next hop %.110s leads back to this relay", l->name);
+	else if (at == 0)
 		conclude(l, MX_FAILED, 550, "5.4.6", "mail for %.80s loops back to this relay (%.80s)", l->name, name);
 }
 
@@ -232,7 +262,7 @@ static enum mx_part take_addresses(struct lookup *l, size_t i, unsigned f, const
 		size_t same = 0;
 		if (ip->family != families[f] || is_nobodys(ip))
 			continue;
-		if (!l->explicit_host && own_address(l, ip)) {
+		if (own_address(l, ip)) {
 			l->own[i] = true;
 			continue;
 		}
@@ -255,7 +285,8 @@ static void on_address(void *arg, const struct dns_answer *a, uint64_t now_ms)
 	struct part *p = arg;
 	struct lookup *l = p->lookup;
 	struct mx_host *h = &l->mx.hosts[p->host];
-	bool first = h->family[!p->family].state == MX_PART_PENDING || h->family[!p->family].state == MX_PART_FAILED;
+	bool first = h->family[!p->family].state == MX_PART_PENDING || h->family[!p->family].state == MX_PART_FAILED ||
+		     l->only != FAMILY_NONE;
 	p->question = NULL;
 	l->pending--;
 	note_ttl(l, a, now_ms);
@@ -300,6 +331,10 @@ static void ask_addresses(struct lookup *l)
 		for (unsigned f = 2; f-- > 0;) {
 			struct part *p = &l->parts[2 * i + f];
 			*p = (struct part){.lookup = l, .host = i, .family = f};
+			if (l->only != FAMILY_NONE && l->only != families[f]) {
+				l->mx.hosts[i].family[f].state = MX_PART_EMPTY;
+				continue;
+			}
 			p->question = dns_ask(l->resolver, l->mx.hosts[i].name, types[f], on_address, p);
 			if (p->question != NULL) {
 				l->pending++;
@@ -321,7 +356,7 @@ static void single_host(struct lookup *l)
 	}
 	memcpy(l->mx.hosts[0].name, l->name, sizeof l->name);
 	l->mx.count = 1;
-	if (!l->explicit_host && own_name(l, l->name)) {
+	if (own_name(l, l->name) && (!l->explicit_host || own_port(l))) {
 		cut(l, 0);
 		return;
 	}
@@ -430,9 +465,16 @@ static void start_literal(struct lookup *l, const struct ip *ip, bool foreign)
 		return;
 	}
 	snprintf(l->name, sizeof l->name, "%s", ip_format(ip, text));
-	if (foreign && (is_nobodys(ip) || own_address(l, ip))) {
+	if ((foreign && is_nobodys(ip)) || own_address(l, ip)) {
 		free(items);
-		conclude(l, MX_FAILED, 550, "5.4.6", "[%s] leads back to this relay", l->name);
+		l->mx.cut = true;
+		conclude(l, MX_FAILED, 550, "5.4.6", "%s[%s] leads back to this relay", foreign ? "" : "next hop ",
+			l->name);
+		return;
+	}
+	if (l->only != FAMILY_NONE && l->only != (enum family)ip->family) {
+		free(items);
+		conclude_without_address(l);
 		return;
 	}
 	*items = *ip;
@@ -481,7 +523,9 @@ struct mx *mx_start(struct resolver *r, const struct conf *conf, const struct mx
 	l->resolver = r;
 	l->changed = changed;
 	l->arg = arg;
-	l->explicit_host = wanted->name == NULL || wanted->skip_mx;
+	l->explicit_host = (wanted->name == NULL && !wanted->foreign) || wanted->skip_mx;
+	l->port = wanted->port ? wanted->port : SMTP_PORT;
+	l->only = wanted->only;
 	l->host_limit = conf->dns.hosts;
 	l->address_limit = conf->dns.addresses;
 	l->failure_ms = conf->dns.failure;

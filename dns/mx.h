@@ -10,8 +10,14 @@
  *   no MX: the domain itself is the one host, preference 0 (implicit MX)
  *   MX names that are this relay itself cut the list there: hosts of the same or a worse preference go;
  *     if none is left                                  MX_FAILED  550 5.4.6
- *   a host (skip_mx) that has no address               MX_FAILED  550 5.4.4; it is never taken for this relay itself
+ *   a host (skip_mx) that has no address               MX_FAILED  550 5.4.4
+ *   a host or literal that is this relay itself        MX_FAILED  550 5.4.6
+ *   no address of the one family that is wanted        MX_DEFERRED 451 4.4.4
  *   a literal of a mail address that is this relay     MX_FAILED  550 5.4.6; loopback addresses always are
+ *
+ * A host or literal (a next hop that was configured) is this relay only where it listens: at its own name or address,
+ * and that very port. So a filter on this machine may be a next hop. What strangers name is ours at any loopback
+ * address too.
  *
  * MX names that can be none (IP literals as text, odd bytes) are skipped. Addresses that belong to nobody (unspecified,
  * multicast, broadcast, IPv4 in an AAAA record) and those of this relay are left out; a host is this relay only if both
@@ -46,6 +52,7 @@ struct mx {
 	char enhanced[12];   /* enhanced status code */
 	char reason[256];    /* and a text for people, with the names */
 	bool implicit;
+	bool cut; /* this relay itself was among them: what is not better went */
 	bool complete; /* no question is under way any more */
 	bool secure;   /* the MX answer was */
 	/* monotonic: ask again after this; set once complete; dns { failure } to dns { ttl_max } from then */
@@ -63,6 +70,8 @@ struct mx_wanted {
 	const char *name;  /* domain or host, lower case A-labels; for a literal: NULL */
 	struct ip literal; /* used if `name` is NULL: one host, one address, no question asked */
 	bool skip_mx;	   /* `name` is a host */
+	uint16_t port;	   /* at which the hosts are asked; 0: 25 */
+	enum family only;  /* FAMILY_NONE: addresses of both families; else the others are not even asked for */
 	bool foreign; /* `literal` comes from a mail address: it cannot be this relay, nor an address that no host has
 		       */
 };
@@ -71,7 +80,7 @@ struct mx_wanted {
 struct mx_self {
 	const char *const *names;
 	size_t name_count;
-	const struct endpoint *addresses; /* a host all of whose addresses are here is this relay too; port ignored */
+	const struct endpoint *addresses; /* a host all of whose addresses are here, with its port, is this relay too */
 	size_t address_count;
 };
 /* NULL without memory. `wanted` and `self` (may be NULL) are copied. What needs no question (a literal) or gets no

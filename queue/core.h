@@ -21,6 +21,7 @@
 #include "conf/conf.h"
 #include "conf/id.h"
 #include "conf/ioloop.h"
+#include "conf/policy.h"
 #include "dns/mx.h"
 #include "queue/ages.h"
 #include "queue/deliver/dialer.h"
@@ -29,6 +30,7 @@
 #include "queue/intern.h"
 #include "queue/memory.h"
 #include "queue/mail/message.h"
+#include "queue/ready.h"
 
 enum due_kind { DUE_DELIVERY, DUE_SITE, DUE_SWEEP, DUE_DOMAIN, DUE_MESSAGE };
 
@@ -42,21 +44,25 @@ struct tries {
 	struct endpoint tried[10]; /* as many as race { sessions_per_attempt } may be */
 	enum family other;	   /* the family that the next path should have; FAMILY_NONE */
 	uint32_t race_ms, transfer_ms;
-	unsigned delivered_noted;  /* recipients whose delivery is on its way to the disk already */
-	bool greylisted;	   /* some answer looked like greylisting */
+	unsigned delivered_noted; /* recipients whose delivery is on its way to the disk already */
+	bool greylisted;	  /* some answer looked like greylisting */
+	/* Its route discards: delivered by rule, and as nobody has the mail nobody is told that it arrived. */
+	bool discarded;
 	bool expired;		   /* what was left to wait for is given up for the message's age */
 	bool late;		   /* likewise, for the time of DELIVERBY */
 	bool waiting;		   /* nothing was tried: its sender is told that it waits */
 	struct endpoint first_4yz; /* the path that answered so first; FAMILY_NONE */
 };
 
-/* A recipient's domain while mail for it is here. */
+struct hops;
+
+/* A recipient's domain while mail for it is here; or, with a name that begins with '>', the next hops to which an
+ * operator sent messages. */
 struct domain {
 	UT_hash_handle hh;
 	struct queue *queue;
-	const struct conf_route *route; /* of `conf`; NULL: by MX */
 	struct conf *conf;
-	struct mx *mx;	   /* NULL: never asked */
+	struct hops *hops; /* NULL: never asked */
 	struct site *site; /* once routed; NULL after the answer ran out */
 	struct delivery_list waiting;
 	struct due due;		    /* resolution delay */
@@ -116,7 +122,11 @@ enum { SITE_KEY = 4096 };
 struct site {
 	UT_hash_handle hh;
 	struct queue *queue;
-	char *key;		/* "25 10 mx1.example,mx2.example 20 mx3.example" */
+	/* "25 10 mx1.example,mx2.example 20 mx3.example", or "hops [a.example]:25, b.example:587"; with the route's
+	 * pattern behind a '/' if the site is its own */
+	char *key;
+	bool own;		/* the limits are of one route, in `policy`; else they are those of the configuration */
+	struct policy policy;	/* own */
 	struct lane lane;	/* lane.site is its name */
 	TAILQ_ENTRY(site) use;	/* all sites, the longest unused first */
 	TAILQ_ENTRY(site) turn; /* sites that wait for the limit of all connections */
@@ -125,8 +135,7 @@ struct site {
 	bool known;    /* some path of it worked last time */
 	bool slow;     /* every path was given up by patience last time */
 	bool resting;
-	struct delivery_list ready;
-	unsigned ready_count;
+	struct ready ready;
 	bool turn_of_fresh; /* of fresh mail and backlog */
 	struct link_list idle, busy;
 	unsigned links;
@@ -144,9 +153,8 @@ struct site {
 	struct due sweep_due;  /* the next slice of a sweep */
 	struct attempt *fault; /* what the last failed dial tried */
 	const char *reason;    /* interned; NULL */
-	unsigned sweep; /* waiting deliveries still to be looked at: too old, or their domain moved to another site */
-	unsigned deliveries; /* that point here */
-	unsigned domains;    /* likewise */
+	unsigned deliveries;   /* that point here */
+	unsigned domains;      /* likewise */
 	struct ages ages;
 };
 TAILQ_HEAD(site_list, site);
@@ -204,6 +212,8 @@ struct queue {
 };
 
 uint64_t core_now(const struct queue *q);
+/* The route that names the delivery's domain, in the configuration in force now; NULL: none does. */
+const struct conf_route *core_route(const struct queue *q, const struct delivery *d);
 uint64_t core_wall(const struct queue *q, uint64_t steady);
 uint64_t core_steady(const struct queue *q, uint64_t wall);
 

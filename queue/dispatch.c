@@ -14,6 +14,7 @@
 #include "queue/retry.h"
 #include "queue/settle.h"
 #include "queue/site.h"
+#include "queue/soft.h"
 #include "queue/telling.h"
 
 enum {
@@ -34,7 +35,7 @@ static void go_other_way(struct queue *q, struct site *s, struct delivery *d, st
 static bool site_has_room(const struct queue *q, struct site *s)
 {
 	unsigned taken = s->links + s->dial_count;
-	bool full = taken >= q->conf->limits.site_connections;
+	bool full = taken >= site_connections(q, s);
 	if (full && !s->at_limit)
 		COUNT(limit_site_connections);
 	s->at_limit = full;
@@ -158,10 +159,15 @@ static bool take_answers(struct queue *q, struct work *w)
 	struct tries *tries = d->tries;
 	bool left = false;
 	for (unsigned i = 0; i < w->transaction.rcpt_count; i++) {
-		const struct transaction_rcpt *r = &w->transaction.rcpts[i];
+		struct transaction_rcpt *r = &w->transaction.rcpts[i];
+		struct reply soft;
 		unsigned class = r->answered ? reply_class(&r->reply) : 0;
 		enum rcpt_status status = class == 2 ? RCPT_DELIVERED : class == 5 ? RCPT_FAILED : RCPT_QUEUED;
 		left |= status == RCPT_QUEUED;
+		if (status == RCPT_FAILED && soft_bounce(q, d, &r->reply, &soft)) {
+			status = RCPT_QUEUED;
+			r->reply = soft;
+		}
 		settle_rcpt(q, d, r->index, status, r->answered ? &r->reply : &w->transaction.last);
 		if (status == RCPT_DELIVERED)
 			telling_relayed(d, r->index, connection_info(w->link->connection)->dsn);
@@ -189,7 +195,7 @@ static void on_unreadable(struct queue *q, struct delivery *d, struct work *w)
 
 static void count_success(const struct queue *q, struct site *s)
 {
-	uint64_t most = q->conf->limits.site_connections * WINDOW_ONE;
+	uint64_t most = site_connections(q, s) * WINDOW_ONE;
 	s->window += s->window < 256 ? 256 / s->window : 1;
 	if (s->window > most)
 		s->window = (unsigned)most;
@@ -239,8 +245,7 @@ static void put_back(struct queue *q, struct site *s, struct delivery *d)
 		return;
 	}
 	d->state = DELIVERY_READY;
-	TAILQ_INSERT_HEAD(&s->ready, d, link);
-	s->ready_count++;
+	ready_add_first(&s->ready, d);
 }
 
 /* The dial that a delivery alone wanted came to nothing: its attempt is over, or, if it only wanted the path where it
@@ -354,7 +359,7 @@ static void end_rest(struct queue *q, struct site *s)
 	q->resting--;
 	due_clear(&q->due, &s->due);
 	s->window = 2 * WINDOW_ONE;
-	LOG_INFO("site-back", LF_STR("site", s->lane.site), LF_NUM("waiting", s->ready_count));
+	LOG_INFO("site-back", LF_STR("site", s->lane.site), LF_NUM("waiting", s->ready.count));
 }
 
 static void dial_won(struct queue *q, struct site *s, struct dial *dial, struct delivery *picky)
@@ -429,13 +434,13 @@ static void begin_rest(struct queue *q, struct site *s, const struct dial *dial,
 	s->probe_due = false;
 	s->known = false;
 	s->failures += brief == 0;
-	const struct delivery *first = TAILQ_FIRST(&s->ready);
+	const struct delivery *first = ready_first(&s->ready);
 	struct retry_times times = first ? retry_of(q, first) : policy_of(q->conf, NULL).retry;
 	uint64_t probe = now + (brief ? brief : retry_delay(&times, s->failures, false, q->chance()));
 	due_set(&q->due, &s->due, probe);
 	char stamp[CLOCK_STAMP];
 	LOG_WARN("site-rests", LF_STR("site", s->lane.site), LF_NUM("failures", s->failures),
-		LF_NUM("waiting", s->ready_count), LF_STR("probe", clock_stamp(core_wall(q, probe), stamp)),
+		LF_NUM("waiting", s->ready.count), LF_STR("probe", clock_stamp(core_wall(q, probe), stamp)),
 		LF_STR("reason", r->text));
 	dispatch_sweep(q, s);
 }
@@ -471,7 +476,7 @@ static void dial_lost(struct queue *q, struct site *s, const struct dial *dial, 
 	}
 	uint64_t brief = w->partial ? PARTIAL_MS : nothing_tried(dial) ? LOCAL_MS : 0;
 	begin_rest(q, s, dial, &r, brief);
-	struct delivery *d = TAILQ_FIRST(&s->ready);
+	struct delivery *d = ready_first(&s->ready);
 	if (d == NULL || brief != 0)
 		return;
 	index_detach(q, d);
@@ -511,7 +516,7 @@ static void on_dial(struct dial *dial)
  * for its turn. */
 static bool start_dial(struct queue *q, struct site *s, struct delivery *picky)
 {
-	struct delivery *first = picky ? picky : TAILQ_FIRST(&s->ready);
+	struct delivery *first = picky ? picky : ready_first(&s->ready);
 	struct dialling *w = calloc(1, sizeof *w);
 	struct dial *dial = w ? dialling_build(q, s, first, w) : NULL;
 	if (dial == NULL) {
@@ -580,7 +585,7 @@ static void go_other_way(struct queue *q, struct site *s, struct delivery *d, st
 		send_work(q, l, d);
 		return;
 	}
-	if (w->transaction.reusable && (s->links + s->dial_count >= q->conf->limits.site_connections ||
+	if (w->transaction.reusable && (s->links + s->dial_count >= site_connections(q, s) ||
 					       q->links + q->dials >= q->conf->limits.connections)) {
 		connection_quit(w->link->connection);
 		w->transaction.reusable = false;
@@ -601,10 +606,11 @@ static bool wants_own_path(struct queue *q, struct site *s, const struct deliver
 	       all_have_room(q, s);
 }
 
-/* Behind a backlog (`first` waits for long) fresh mail has every second turn: the newest, or NULL. */
+/* Behind a backlog (`first` waits for long) fresh mail of the same priority has every second turn: the newest, or
+ * NULL. */
 static struct delivery *fresh_one(const struct queue *q, struct site *s, const struct delivery *first)
 {
-	struct delivery *last = TAILQ_LAST(&s->ready, delivery_list);
+	struct delivery *last = ready_newest(&s->ready, first);
 	s->turn_of_fresh = !s->turn_of_fresh;
 	bool backlog = core_now(q) >= first->since + BACKLOG_MS && last->since >= first->since + BACKLOG_MS;
 	return backlog && s->turn_of_fresh ? last : NULL;
@@ -617,13 +623,13 @@ void dispatch_pump(struct queue *q, struct site *s)
 		return;
 	}
 	if (s->resting) {
-		if (s->probe_due && s->dial_count == 0 && s->ready_count > 0) {
+		if (s->probe_due && s->dial_count == 0 && s->ready.count > 0) {
 			s->probe_due = !start_dial(q, s, NULL);
 		}
 		return;
 	}
 	struct delivery *d;
-	while ((d = TAILQ_FIRST(&s->ready)) != NULL) {
+	while ((d = ready_first(&s->ready)) != NULL) {
 		struct link *l = idle_link(s, d);
 		if (l == NULL)
 			break;
@@ -634,13 +640,14 @@ void dispatch_pump(struct queue *q, struct site *s)
 			l = other;
 		}
 		bool own = wants_own_path(q, s, d, l);
+		ready_chosen(&s->ready);
 		index_detach(q, d);
 		if (own && settle_begin(q, d) == 0)
 			start_dial(q, s, d);
 		else
 			send_work(q, l, d);
 	}
-	while (s->dial_count - s->picky_count < s->ready_count && site_has_room(q, s) && all_have_room(q, s)) {
+	while (s->dial_count - s->picky_count < s->ready.count && site_has_room(q, s) && all_have_room(q, s)) {
 		if (!start_dial(q, s, NULL))
 			break;
 	}
@@ -650,8 +657,7 @@ void dispatch_enqueue(struct queue *q, struct site *s, struct delivery *d)
 {
 	index_set_site(q, d, s);
 	d->state = DELIVERY_READY;
-	TAILQ_INSERT_TAIL(&s->ready, d, link);
-	s->ready_count++;
+	ready_add(&s->ready, d);
 	if (s->resting && !s->probe_due)
 		log_waiting(s, d);
 	dispatch_pump(q, s);
@@ -666,7 +672,7 @@ void dispatch_probe(struct queue *q, struct site *s)
 		dispatch_pump(q, s);
 		return;
 	}
-	if (s->ready_count == 0) {
+	if (s->ready.count == 0) {
 		s->resting = false;
 		q->resting--;
 		return;
@@ -692,17 +698,16 @@ void dispatch_refresh(struct queue *q, struct site *s, bool complete)
 
 void dispatch_sweep(struct queue *q, struct site *s)
 {
-	s->sweep = s->ready_count;
-	if (s->sweep > 0)
+	ready_sweep(&s->ready);
+	if (s->ready.count > 0)
 		due_set(&q->due, &s->sweep_due, core_now(q));
 }
 
 void dispatch_sweep_slice(struct queue *q, struct site *s)
 {
-	struct delivery *d;
-	for (unsigned n = 0; n < SWEEP_SLICE && s->sweep > 0 && (d = TAILQ_FIRST(&s->ready)) != NULL; n++) {
-		s->sweep--;
-		index_detach(q, d);
+	struct delivery *d = NULL;
+	for (unsigned n = 0; n < SWEEP_SLICE && (d = ready_sweep_next(&s->ready)) != NULL; n++) {
+		d->state = DELIVERY_IDLE;
 		if (d->domain != NULL && d->domain->site != NULL && d->domain->site != s) {
 			dispatch_enqueue(q, d->domain->site, d);
 		} else if (d->domain != NULL && d->domain->refused) {
@@ -711,13 +716,12 @@ void dispatch_sweep_slice(struct queue *q, struct site *s)
 			due_set(&q->due, &d->due, core_now(q));
 		} else if (!deadline_at_rest(q, d)) {
 			d->state = DELIVERY_READY;
-			TAILQ_INSERT_TAIL(&s->ready, d, link);
-			s->ready_count++;
+			ready_add(&s->ready, d);
 			if (s->resting)
 				log_waiting(s, d);
 		}
 	}
-	if (s->sweep > 0 && s->ready_count > 0)
+	if (d != NULL)
 		due_set(&q->due, &s->sweep_due, core_now(q) + 1);
 	dispatch_pump(q, s);
 }

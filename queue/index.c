@@ -165,8 +165,7 @@ void index_detach(struct queue *q, struct delivery *d)
 		TAILQ_REMOVE(&d->domain->waiting, d, link);
 		break;
 	case DELIVERY_READY:
-		TAILQ_REMOVE(&d->site->ready, d, link);
-		d->site->ready_count--;
+		ready_remove(&d->site->ready, d);
 		break;
 	case DELIVERY_DEFERRED:
 		due_clear(&q->due, &d->due);

@@ -25,7 +25,7 @@ enum {
 	EXPIRY_PAUSE_MS = 3600000,
 	DISK_MS = 5000,
 	ADDRESSES_KNOWN = 50000,
-	SELF_MAX = 64
+	SELF_MAX = 256
 };
 
 struct queue_thread {
@@ -99,16 +99,27 @@ static void take_configuration(struct queue *q, struct conf *conf)
 	q->conf = conf;
 }
 
-static void add_self_address(struct queue_thread *t, const struct ip *ip)
+static void add_self_address(struct queue_thread *t, const struct ip *ip, uint16_t port)
 {
 	if (t->q.self.address_count < SELF_MAX)
-		t->self_addresses[t->q.self.address_count++] = (struct endpoint){.ip = *ip, .port = 25};
+		t->self_addresses[t->q.self.address_count++] = (struct endpoint){.ip = *ip, .port = port};
 }
 
-/* The names and the addresses at port 25 under which this relay takes mail: an MX that leads there leads back here. The
- * names are the configuration's: once more with each new one. */
+/* A listener at all addresses of a family is at each of them. */
+static void add_interfaces(struct queue_thread *t, const struct ifaddrs *all, const struct endpoint *at)
+{
+	for (const struct ifaddrs *i = all; i != NULL; i = i->ifa_next) {
+		struct endpoint e;
+		if (i->ifa_addr != NULL && endpoint_from_sockaddr(&e, i->ifa_addr) == 0 && e.ip.family == at->ip.family)
+			add_self_address(t, &e.ip, at->port);
+	}
+}
+
+/* The names and the addresses with their ports under which this relay takes mail: an MX or a next hop that leads there
+ * leads back here. The names are the configuration's: once more with each new one. */
 static void find_self(struct queue_thread *t)
 {
+	static const uint8_t zero[16];
 	struct queue *q = &t->q;
 	const struct conf *c = q->conf;
 	q->self.name_count = q->self.address_count = 0;
@@ -119,25 +130,15 @@ static void find_self(struct queue_thread *t)
 	q->self.names = t->self_names;
 	q->self.addresses = t->self_addresses;
 
-	bool any[2] = {false, false};
-	static const uint8_t zero[16];
+	struct ifaddrs *all = NULL;
+	if (getifaddrs(&all) != 0)
+		all = NULL;
 	for (size_t i = 0; i < c->listen_count; i++) {
 		const struct endpoint *at = &c->listen[i].at;
-		if (at->port != 25)
-			continue;
 		if (memcmp(at->ip.bytes, zero, sizeof zero) == 0)
-			any[at->ip.family == FAMILY_IPV6] = true;
+			add_interfaces(t, all, at);
 		else
-			add_self_address(t, &at->ip);
-	}
-	struct ifaddrs *all = NULL;
-	if ((!any[0] && !any[1]) || getifaddrs(&all) != 0)
-		return;
-	for (const struct ifaddrs *i = all; i != NULL; i = i->ifa_next) {
-		struct endpoint e;
-		if (i->ifa_addr != NULL && endpoint_from_sockaddr(&e, i->ifa_addr) == 0 &&
-			any[e.ip.family == FAMILY_IPV6])
-			add_self_address(t, &e.ip);
+			add_self_address(t, &at->ip, at->port);
 	}
 	freeifaddrs(all);
 }

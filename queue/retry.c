@@ -1,11 +1,9 @@
 /* queue/retry.c: state. */
 #include "queue/retry.h"
 
-#include "queue/route.h"
-
 struct retry_times retry_of(const struct queue *q, const struct delivery *d)
 {
-	return policy_of(q->conf, route_of(q, d)).retry;
+	return policy_of(q->conf, core_route(q, d)).retry;
 }
 
 uint64_t retry_delay(const struct retry_times *times, unsigned failures, bool greylisting, uint32_t chance)

@@ -11,52 +11,16 @@
 #include "queue/settle.h"
 #include "queue/site.h"
 
-enum { SMTP_PORT = 25, TRIM_SLICE = 5000 };
-
-/* "[192.0.2.1]" or "[IPv6:2001:db8::1]" (RFC 5321 §4.1.3) */
-static int literal_address(const char *domain, struct ip *out)
-{
-	char text[IP_TEXT + 8];
-	size_t n = strlen(domain);
-	if (n < 3 || n - 2 >= sizeof text || domain[n - 1] != ']')
-		return -EINVAL;
-	memcpy(text, domain + 1, n - 2);
-	text[n - 2] = '\0';
-	return ip_parse(out, strncasecmp(text, "IPv6:", 5) == 0 ? text + 5 : text);
-}
-
-int route_wanted(const struct conf *c, const char *domain, const struct conf_route **route, struct mx_wanted *wanted,
-	uint16_t *port)
-{
-	const struct conf_route *r = conf_route(c, domain);
-	*route = r;
-	*wanted = (struct mx_wanted){.name = domain};
-	*port = SMTP_PORT;
-	if (r != NULL && r->relay.count > 0) {
-		const struct conf_hop *hop = &r->relay.items[0];
-		wanted->name = hop->literal.family != FAMILY_NONE ? NULL : hop->host;
-		wanted->literal = hop->literal;
-		wanted->skip_mx = hop->skip_mx;
-		*port = hop->port;
-		return 0;
-	}
-	if (*domain != '[')
-		return 0;
-	wanted->name = NULL;
-	wanted->foreign = true;
-	return literal_address(domain, &wanted->literal);
-}
-
-const struct conf_route *route_of(const struct queue *q, const struct delivery *d)
-{
-	return conf_route(q->conf, address_domain_of(d->message->rcpts[d->first].address));
-}
+enum {
+	TRIM_SLICE = 5000,
+	REDIRECT_MARK = '>', /* stands in no domain */
+};
 
 bool route_is_fresh(const struct queue *q, const struct domain *domain)
 {
 	/* while it is asked anew the old answer is none */
-	return domain->site != NULL && domain->mx != NULL && domain->conf == q->conf && domain->mx->state == MX_HOSTS &&
-	       (!domain->mx->complete || q->clock() < domain->mx->expires_ms);
+	return domain->site != NULL && domain->hops != NULL && domain->conf == q->conf &&
+	       domain->hops->state == MX_HOSTS && (!domain->hops->complete || q->clock() < domain->hops->expires_ms);
 }
 
 static void point_to(struct domain *domain, struct site *s)
@@ -76,7 +40,7 @@ static void free_domain(struct queue *q, struct domain *domain)
 	TAILQ_REMOVE(&q->unused_domains, domain, unused);
 	due_clear(&q->due, &domain->due);
 	point_to(domain, NULL);
-	mx_free(domain->mx);
+	hops_free(domain->hops);
 	conf_unref(domain->conf);
 	free(domain);
 }
@@ -91,8 +55,8 @@ void route_trim(struct queue *q)
 void route_stop(struct queue *q)
 {
 	for (struct domain *domain = q->domains; domain != NULL; domain = domain->hh.next) {
-		mx_free(domain->mx);
-		domain->mx = NULL;
+		hops_free(domain->hops);
+		domain->hops = NULL;
 	}
 }
 
@@ -127,11 +91,6 @@ static struct domain *get_domain(struct queue *q, const char *name)
 	return domain;
 }
 
-static uint16_t port_of(const struct domain *domain)
-{
-	return domain->route && domain->route->relay.count ? domain->route->relay.items[0].port : SMTP_PORT;
-}
-
 /* All that wait for the domain end their attempt with this. */
 static void answer_waiting(struct queue *q, struct domain *domain, const struct reply *r)
 {
@@ -154,7 +113,7 @@ static void answer_waiting(struct queue *q, struct domain *domain, const struct 
 /* The race may start: everybody to the site. */
 static void go_to_site(struct queue *q, struct domain *domain)
 {
-	struct site *s = site_get(q, domain->mx, port_of(domain), NULL);
+	struct site *s = site_get(q, domain->hops);
 	if (s == NULL) {
 		struct reply r;
 		reply_set(&r, 451, "4.3.0", "not enough memory here");
@@ -165,8 +124,8 @@ static void go_to_site(struct queue *q, struct domain *domain)
 	struct site *old = domain->site;
 	point_to(domain, s);
 	domain->refused = false;
-	site_take_addresses(q, s, domain->mx, port_of(domain));
-	dispatch_refresh(q, s, domain->mx->complete);
+	site_take_addresses(s, domain->hops);
+	dispatch_refresh(q, s, domain->hops->complete);
 	if (old != NULL && old != s)
 		dispatch_refresh(q, old, true); /* nothing comes there any more */
 	struct delivery *d;
@@ -181,20 +140,20 @@ static void go_to_site(struct queue *q, struct domain *domain)
 
 static void look(struct queue *q, struct domain *domain)
 {
-	struct mx *mx = domain->mx;
-	if (mx->state == MX_PENDING)
+	struct hops *h = domain->hops;
+	if (h->state == MX_PENDING)
 		return;
-	if (mx->state != MX_HOSTS) {
+	if (h->state != MX_HOSTS) {
 		struct reply r;
-		reply_set(&r, (unsigned)mx->code, mx->enhanced, "%s", mx->reason);
-		domain->mx = NULL;
-		mx_free(mx);
+		reply_set(&r, (unsigned)h->code, h->enhanced, "%s", h->reason);
+		domain->hops = NULL;
+		hops_free(h);
 		answer_waiting(q, domain, &r);
 		return;
 	}
 	uint64_t clock = q->clock();
-	uint64_t at = mx_ready_at(mx, clock);
-	if (mx->complete)
+	uint64_t at = hops_ready_at(h, clock);
+	if (h->complete)
 		domain->looking = false;
 	if (at <= clock)
 		go_to_site(q, domain);
@@ -202,55 +161,106 @@ static void look(struct queue *q, struct domain *domain)
 		due_set(&q->due, &domain->due, at + q->base);
 }
 
-static void on_mx(void *arg, struct mx *mx)
+static void on_hops(void *arg, struct hops *h)
 {
 	struct domain *domain = arg;
-	(void)mx;
+	(void)h;
 	look(domain->queue, domain);
 }
 
 void route_domain_due(struct queue *q, struct domain *domain)
 {
-	if (domain->mx != NULL)
+	if (domain->hops != NULL)
 		look(q, domain);
+}
+
+/* Why no look-up could begin. */
+static void refuse(struct queue *q, struct domain *domain, int err)
+{
+	struct reply r;
+	if (err == -EINVAL)
+		reply_set(&r, 550, "5.1.2", "%s is not an address that mail can go to", domain->name);
+	else if (err == -EBADMSG)
+		reply_set(&r, 451, "4.3.5", "redirected to \"%s\", which is no next hop", domain->name + 1);
+	else
+		reply_set(&r, 451, "4.3.0", "the look-up of %s could not be started", domain->name);
+	answer_waiting(q, domain, &r);
 }
 
 static void ask(struct queue *q, struct domain *domain)
 {
-	struct mx_wanted wanted;
-	uint16_t port;
-	struct reply r;
-	mx_free(domain->mx);
-	domain->mx = NULL;
+	bool redirect = domain->name[0] == REDIRECT_MARK;
+	const struct hops_wanted wanted = {
+		.domain = domain->name,
+		.route = redirect ? NULL : conf_route(q->conf, domain->name),
+		.redirect = redirect ? domain->name + 1 : NULL,
+	};
+	hops_free(domain->hops);
+	domain->hops = NULL;
 	if (domain->conf != q->conf) {
 		conf_unref(domain->conf);
 		domain->conf = conf_ref(q->conf);
 	}
 	domain->looking = true;
 	domain->asked = core_now(q);
-	if (route_wanted(q->conf, domain->name, &domain->route, &wanted, &port) != 0) {
-		reply_set(&r, 550, "5.1.2", "%s is not an address that mail can go to", domain->name);
-		answer_waiting(q, domain, &r);
-		return;
-	}
-	if (domain->name[0] == '\0' && wanted.name == domain->name) {
+	if (domain->name[0] == '\0' && (wanted.route == NULL || wanted.route->relay.count == 0)) {
+		struct reply r;
 		reply_set(&r, 550, "5.1.2", "an address without a domain cannot be relayed");
 		answer_waiting(q, domain, &r);
 		return;
 	}
-	domain->mx = mx_start(q->resolver, q->conf, &wanted, &q->self, q->clock(), on_mx, domain);
-	if (domain->mx == NULL) {
-		reply_set(&r, 451, "4.3.0", "the look-up of %s could not be started", domain->name);
-		answer_waiting(q, domain, &r);
-	} else if (domain->mx->complete) {
-		look(q, domain); /* nothing had to be asked: no callback comes */
+	int err = hops_start(&domain->hops, q, &wanted, on_hops, domain);
+	if (err != 0)
+		refuse(q, domain, err);
+	else
+		look(q, domain); /* what needs no question is known already */
+}
+
+/* Under which name the answers for the delivery are kept. */
+static const char *domain_name(const struct delivery *d, char room[REDIRECT_MAX + 2])
+{
+	const char *redirect = message_redirect(d->message);
+	if (*redirect == '\0')
+		return address_domain_of(d->message->rcpts[d->first].address);
+	snprintf(room, REDIRECT_MAX + 2, "%c%s", REDIRECT_MARK, redirect);
+	return room;
+}
+
+bool route_moved(const struct delivery *d)
+{
+	char room[REDIRECT_MAX + 2];
+	return d->domain != NULL && strcmp(d->domain->name, domain_name(d, room)) != 0;
+}
+
+/* A route without a next hop: the mail ends here. */
+static bool ends_here(struct queue *q, struct delivery *d)
+{
+	const struct conf_route *r = *message_redirect(d->message) ? NULL : core_route(q, d);
+	struct reply reply;
+	if (r == NULL || (!r->discard && r->reject == NULL))
+		return false;
+	/* what waits at the site to which the domain went before comes here too */
+	struct site *old = d->domain ? d->domain->site : NULL;
+	if (old != NULL) {
+		point_to(d->domain, NULL);
+		d->domain->refused = true;
+		dispatch_sweep(q, old);
 	}
+	if (r->discard) {
+		settle_discard(q, d, r->pattern);
+	} else {
+		reply_set(&reply, 550, "5.7.1", "%s", r->reject);
+		settle_all(q, d, &reply);
+	}
+	return true;
 }
 
 void route_delivery(struct queue *q, struct delivery *d)
 {
-	const char *name = address_domain_of(d->message->rcpts[d->first].address);
-	struct domain *domain = d->domain ? d->domain : get_domain(q, name);
+	char room[REDIRECT_MAX + 2];
+	if (ends_here(q, d))
+		return;
+	struct domain *domain = d->domain != NULL && !route_moved(d) ? d->domain : get_domain(q, domain_name(d, room));
 	if (domain == NULL) {
 		struct reply r;
 		reply_set(&r, 451, "4.3.0", "not enough memory here");

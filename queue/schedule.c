@@ -76,9 +76,10 @@ void schedule_retry(struct queue *q, struct message *m)
 {
 	for (unsigned i = 0; i < m->delivery_count; i++) {
 		struct delivery *d = &m->deliveries[i];
-		if (d->state == DELIVERY_DEFERRED) {
+		bool moved = (d->state == DELIVERY_READY || d->state == DELIVERY_ROUTING) && route_moved(d);
+		if (d->state == DELIVERY_DEFERRED || moved) {
 			/* if it has to be looked up first, it probes when it comes there */
-			if (d->site != NULL && d->site->resting)
+			if (!moved && d->site != NULL && d->site->resting)
 				d->site->probe_due = true;
 			index_detach(q, d);
 			d->since = core_now(q);
@@ -86,8 +87,8 @@ void schedule_retry(struct queue *q, struct message *m)
 		}
 		if (d->state == DELIVERY_READY && d->site->resting) {
 			/* this one is to be the probe */
-			TAILQ_REMOVE(&d->site->ready, d, link);
-			TAILQ_INSERT_HEAD(&d->site->ready, d, link);
+			ready_remove(&d->site->ready, d);
+			ready_add_first(&d->site->ready, d);
 			dispatch_probe(q, d->site);
 		}
 	}
@@ -96,7 +97,7 @@ void schedule_retry(struct queue *q, struct message *m)
 /* The end of a site's rest. Answers that have run out are asked again first: the first in line goes the whole way. */
 static void site_due(struct queue *q, struct site *s)
 {
-	struct delivery *d = TAILQ_FIRST(&s->ready);
+	struct delivery *d = ready_first(&s->ready);
 	if (!s->resting || d == NULL || d->domain == NULL || route_is_fresh(q, d->domain)) {
 		dispatch_probe(q, s);
 		return;

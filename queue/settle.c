@@ -13,6 +13,7 @@
 #include "queue/index.h"
 #include "queue/notifier.h"
 #include "queue/retry.h"
+#include "queue/soft.h"
 #include "queue/telling.h"
 
 int settle_begin(struct queue *q, struct delivery *d)
@@ -72,14 +73,18 @@ static void free_tries(struct delivery *d)
 	d->tries = NULL;
 }
 
-static const char *status_event(uint8_t status)
+static const char *row_event(const struct tries *t, uint8_t status)
 {
+	if (t->discarded)
+		return "discarded";
 	return status == RCPT_DELIVERED ? "delivered" : status == RCPT_FAILED ? "failed" : "deferred";
 }
 
-static void count_row(uint8_t status, uint8_t family)
+static void count_row(const struct tries *t, uint8_t status, uint8_t family)
 {
-	if (status == RCPT_FAILED) {
+	if (t->discarded) {
+		COUNT(recipients_discarded);
+	} else if (status == RCPT_FAILED) {
 		COUNT(recipients_failed);
 	} else if (status == RCPT_QUEUED) {
 		COUNT(recipients_deferred);
@@ -107,8 +112,8 @@ static void log_rows(const struct queue *q, const struct delivery *d)
 		const struct attempt_rcpt *row = &a->rcpts[i];
 		struct delivery *owner;
 		const struct rcpt *r = message_rcpt(d->message, row->index, &owner);
-		count_row(row->status, p ? p->to.ip.family : FAMILY_NONE);
-		LOG_INFO(status_event(row->status), LF_ID("id", m->id), LF_ADDRESS("from", m->sender),
+		count_row(t, row->status, p ? p->to.ip.family : FAMILY_NONE);
+		LOG_INFO(row_event(t, row->status), LF_ID("id", m->id), LF_ADDRESS("from", m->sender),
 			LF_ADDRESS("to", r ? r->address : ""), LF_STR("site", a->site),
 			LF_STR("host", p && p->host[0] ? p->host : NULL), LF_ENDPOINT("address", p ? &p->to : NULL),
 			LF_FAMILY("family", p ? p->to.ip.family : 0), LF_MS("queue", all > known ? all - known : 0),
@@ -397,11 +402,29 @@ void settle_all(struct queue *q, struct delivery *d, const struct reply *r)
 		go_on(q, d, core_now(q) + retry_of(q, d).first);
 		return;
 	}
+	struct reply soft;
+	if (soft_bounce(q, d, r, &soft))
+		r = &soft;
 	enum rcpt_status status = reply_class(r) == 5 ? RCPT_FAILED : RCPT_QUEUED;
 	for (unsigned i = d->first; i < d->first + d->count; i++)
 		if (d->message->rcpts[i].status == RCPT_QUEUED)
 			settle_rcpt(q, d, d->message->rcpts[i].index, status, r);
 	settle_end(q, d, r, 0);
+}
+
+void settle_discard(struct queue *q, struct delivery *d, const char *route)
+{
+	struct reply r;
+	if (settle_begin(q, d) != 0) {
+		go_on(q, d, core_now(q) + retry_of(q, d).first);
+		return;
+	}
+	reply_set(&r, 250, "2.0.0", "discarded by route %s", route);
+	d->tries->discarded = true;
+	for (unsigned i = d->first; i < d->first + d->count; i++)
+		if (d->message->rcpts[i].status == RCPT_QUEUED)
+			settle_rcpt(q, d, d->message->rcpts[i].index, RCPT_DELIVERED, &r);
+	settle_end(q, d, &r, 0);
 }
 
 void settle_cancel(struct queue *q, struct delivery *d)

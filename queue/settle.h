@@ -23,8 +23,11 @@ void settle_end(struct queue *q, struct delivery *d, const struct reply *rest, u
 /* The same for the attempt that found no path to the site: it is written as deferred until the next probe, but goes
  * back to those that wait for the site, as it is due when that is greeted. */
 void settle_end_at_rest(struct queue *q, struct delivery *d, const struct reply *rest, uint64_t probe_at);
-/* An attempt that ended before any path: all recipients get this reply; 5yz fails them, else they are deferred. */
+/* An attempt that ended before any path: all recipients get this reply; 5yz fails them (unless
+ * soft_bounce), else they are deferred. */
 void settle_all(struct queue *q, struct delivery *d, const struct reply *r);
+/* The delivery's route discards: all recipients are done, without a notice. */
+void settle_discard(struct queue *q, struct delivery *d, const char *route);
 /* Nothing was tried, and the delivery's message is withdrawn: no outcome, it is held or removed. */
 void settle_cancel(struct queue *q, struct delivery *d);
 /* For a delivery that waits without an attempt of its own (IDLE now) while there is something to be said of it: if it

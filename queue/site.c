@@ -1,6 +1,7 @@
 /* queue/site.c: state. */
 #include "queue/site.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -19,28 +20,30 @@ static int by_preference_and_name(const void *a, const void *b)
 	return strcmp(x->name, y->name);
 }
 
-static int literal_text(const struct mx *mx, char out[IP_TEXT + 2])
+static int literal_text(const struct hops *h, char out[IP_TEXT + 2])
 {
 	char ip[IP_TEXT];
+	const struct mx_host *host = h->count == 1 && h->hosts[0].host->name[0] == '\0' ? h->hosts[0].host : NULL;
 	for (int f = 0; f < 2; f++)
-		if (mx->count == 1 && mx->hosts[0].name[0] == '\0' && mx->hosts[0].family[f].count > 0)
-			return snprintf(out, IP_TEXT + 2, "[%s]", ip_format(&mx->hosts[0].family[f].items[0], ip));
+		if (host != NULL && host->family[f].count > 0)
+			return snprintf(out, IP_TEXT + 2, "[%s]", ip_format(&host->family[f].items[0], ip));
 	out[0] = '\0';
 	return 0;
 }
 
-static int build_key(const struct mx *mx, uint16_t port, struct buf *key)
+/* By the hosts that are known: one hop's come all at once. */
+static int build_hosts_key(const struct hops *h, struct buf *key)
 {
-	const struct mx_host **sorted = calloc(mx->count ? mx->count : 1, sizeof(const struct mx_host *));
+	const struct mx_host **sorted = calloc(h->count ? h->count : 1, sizeof(const struct mx_host *));
 	if (sorted == NULL)
-		return -1;
-	for (size_t i = 0; i < mx->count; i++)
-		sorted[i] = &mx->hosts[i];
-	qsort(sorted, mx->count, sizeof(const struct mx_host *), by_preference_and_name);
+		return -ENOMEM;
+	for (size_t i = 0; i < h->count; i++)
+		sorted[i] = h->hosts[i].host;
+	qsort(sorted, h->count, sizeof(const struct mx_host *), by_preference_and_name);
 	char literal[IP_TEXT + 2];
-	literal_text(mx, literal);
-	int err = buf_printf(key, "%u", (unsigned)port);
-	for (size_t i = 0; err == 0 && i < mx->count; i++) {
+	literal_text(h, literal);
+	int err = buf_printf(key, "%u", (unsigned)h->items[0].port);
+	for (size_t i = 0; err == 0 && i < h->count; i++) {
 		if (i == 0 || sorted[i]->preference != sorted[i - 1]->preference)
 			err = buf_printf(key, " %u %s", (unsigned)sorted[i]->preference,
 				sorted[i]->name[0] ? sorted[i]->name : literal);
@@ -48,31 +51,76 @@ static int build_key(const struct mx *mx, uint16_t port, struct buf *key)
 			err = buf_printf(key, ",%s", sorted[i]->name);
 	}
 	free(sorted);
-	return err == -E2BIG ? 0 : err; /* hosts past the key's end do not tell sites apart */
+	return err;
 }
 
-static void fill_lane(const struct queue *q, struct site *s, const struct mx *mx, uint16_t port, const char *name)
+static int build_key(const struct hops *h, struct buf *key)
+{
+	/* the route goes first: what does not fit tells no sites apart */
+	int err = h->route ? buf_printf(key, "/%s ", h->route) : 0;
+	if (err == 0)
+		err = h->key ? buf_append_str(key, h->key) : build_hosts_key(h, key);
+	return err == -E2BIG ? 0 : err;
+}
+
+/* Appends what fits and leaves room for `keep` more. */
+static void append(char out[HOST_TEXT], const char *text, size_t keep)
+{
+	size_t n = strlen(out), len = strlen(text);
+	size_t room = n + keep < HOST_TEXT - 1 ? HOST_TEXT - 1 - n - keep : 0;
+	if (len > room)
+		len = room;
+	memcpy(out + n, text, len);
+	out[n + len] = '\0';
+}
+
+/* What people see: the best host, or the hops; with the port unless it is 25, and the route whose own it is, as sites
+ * that differ must not look alike. */
+static void name_site(const struct hops *h, char out[HOST_TEXT])
+{
+	char literal[IP_TEXT + 2], port[8] = "";
+	literal_text(h, literal);
+	const char *best = h->name ? h->name : literal;
+	for (size_t i = 0; i < h->count && h->name == NULL && literal[0] == '\0'; i++)
+		if (h->hosts[i].preference == h->hosts[0].preference &&
+			(best == literal || strcmp(h->hosts[i].host->name, best) < 0))
+			best = h->hosts[i].host->name;
+	if (h->name == NULL && h->items[0].port != SMTP_PORT)
+		snprintf(port, sizeof port, ":%u", (unsigned)h->items[0].port);
+	out[0] = '\0';
+	append(out, best, strlen(port) + (h->route ? strlen(h->route) + 1 : 0));
+	append(out, port, 0);
+	if (h->route != NULL) {
+		append(out, "/", 0);
+		append(out, h->route, 0);
+	}
+}
+
+/* A route's own limits may have changed since the site was made. */
+static void take_policy(struct site *s, const struct hops *h)
+{
+	s->own = h->route != NULL;
+	s->policy = h->policy;
+	s->lane.messages = s->own ? h->policy.messages : 0;
+	s->lane.rcpt_max = s->own ? h->policy.recipients : 0;
+}
+
+static void fill_lane(const struct queue *q, struct site *s, const struct hops *h)
 {
 	const struct conf *c = q->conf;
 	struct lane *l = &s->lane;
-	char literal[IP_TEXT + 2];
-	literal_text(mx, literal);
-	const char *best = literal;
-	for (size_t i = 0; i < mx->count && literal[0] == '\0'; i++)
-		if (mx->hosts[i].preference == mx->hosts[0].preference &&
-			(best == literal || strcmp(mx->hosts[i].name, best) < 0))
-			best = mx->hosts[i].name;
-	/* sites that differ only in the port must not look alike */
-	char suffix[8] = "";
-	if (port != SMTP_PORT)
-		snprintf(suffix, sizeof suffix, ":%u", (unsigned)port);
-	snprintf(l->site, sizeof l->site, "%.*s%s", (int)(sizeof l->site - sizeof suffix), name ? name : best, suffix);
+	name_site(h, l->site);
 	l->security = LANE_PLAIN;
 	l->source_ipv4 = c->source.ipv4;
 	l->source_ipv6 = c->source.ipv6;
 	const char *helo = c->source.helo ? c->source.helo : c->hostname;
 	snprintf(l->helo_ipv4, sizeof l->helo_ipv4, "%s", c->source.helo_ipv4 ? c->source.helo_ipv4 : helo);
 	snprintf(l->helo_ipv6, sizeof l->helo_ipv6, "%s", c->source.helo_ipv6 ? c->source.helo_ipv6 : helo);
+}
+
+uint64_t site_connections(const struct queue *q, const struct site *s)
+{
+	return s->own ? s->policy.connections : q->conf->limits.site_connections;
 }
 
 static void free_site(struct queue *q, struct site *s)
@@ -124,12 +172,12 @@ struct site *site_find(const struct queue *q, const char *name)
 	return NULL;
 }
 
-static struct site *add_site(struct queue *q, const struct mx *mx, uint16_t port, const char *key, const char *name)
+static struct site *add_site(struct queue *q, const struct hops *h, const char *key, size_t len)
 {
 	struct site *s = calloc(1, sizeof *s);
 	if (s == NULL)
 		return NULL;
-	s->key = strdup(key);
+	s->key = strndup(key, len);
 	if (s->key == NULL || due_reserve(&q->due, (uint32_t)(q->recipients + 2 * q->site_count + 1024)) != 0) {
 		free(s->key);
 		free(s);
@@ -145,44 +193,47 @@ static struct site *add_site(struct queue *q, const struct mx *mx, uint16_t port
 	s->window = FIRST_WINDOW;
 	s->due.kind = DUE_SITE;
 	s->sweep_due.kind = DUE_SWEEP;
-	TAILQ_INIT(&s->ready);
+	ready_init(&s->ready);
 	TAILQ_INIT(&s->idle);
 	TAILQ_INIT(&s->busy);
 	TAILQ_INIT(&s->dials);
 	TAILQ_INSERT_TAIL(&q->sites_by_use, s, use);
 	q->site_count++;
-	fill_lane(q, s, mx, port, name);
+	fill_lane(q, s, h);
 	return s;
 }
 
-struct site *site_get(struct queue *q, const struct mx *mx, uint16_t port, const char *name)
+struct site *site_get(struct queue *q, const struct hops *h)
 {
 	struct buf key;
 	struct site *s = NULL;
 	buf_init(&key, SITE_KEY);
-	if (build_key(mx, port, &key) == 0) {
+	if (build_key(h, &key) == 0) {
 		HASH_FIND(hh, q->sites, key.data, key.len, s);
 		if (s == NULL) {
 			site_trim(q);
-			s = add_site(q, mx, port, (const char *)key.data, name);
+			s = add_site(q, h, (const char *)key.data, key.len);
 		} else {
 			TAILQ_REMOVE(&q->sites_by_use, s, use);
 			TAILQ_INSERT_TAIL(&q->sites_by_use, s, use);
 		}
 	}
 	buf_fini(&key);
+	if (s != NULL)
+		take_policy(s, h);
 	return s;
 }
 
 /* While a host's addresses of one family are asked for, those that were known so far stay. */
-static unsigned keep_pending(const struct site *s, const struct mx *mx, struct candidate *all, unsigned n)
+static unsigned keep_pending(const struct site *s, const struct hops *hops, struct candidate *all, unsigned n)
 {
 	for (unsigned i = 0; i < s->candidate_count && n < CANDIDATES_MAX; i++) {
 		const struct candidate *c = &s->candidates[i];
-		for (size_t k = 0; k < mx->count; k++) {
-			const struct mx_host *h = &mx->hosts[k];
+		for (size_t k = 0; k < hops->count; k++) {
+			const struct mx_host *h = hops->hosts[k].host;
 			if (h->family[c->to.ip.family == FAMILY_IPV6].state != MX_PART_PENDING ||
-				h->preference != c->preference || strcmp(h->name, c->host) != 0)
+				hops->hosts[k].preference != c->preference || hops->hosts[k].port != c->to.port ||
+				strcmp(h->name, c->host) != 0)
 				continue;
 			all[n++] = *c;
 			break;
@@ -191,9 +242,8 @@ static unsigned keep_pending(const struct site *s, const struct mx *mx, struct c
 	return n;
 }
 
-void site_take_addresses(struct queue *q, struct site *s, const struct mx *mx, uint16_t port)
+void site_take_addresses(struct site *s, const struct hops *hops)
 {
-	(void)q;
 	struct candidate *all = calloc(CANDIDATES_MAX, sizeof *all);
 	if (all == NULL)
 		return;
@@ -201,14 +251,15 @@ void site_take_addresses(struct queue *q, struct site *s, const struct mx *mx, u
 	/* one address of each host and family first, so that a host with many leaves room for the others */
 	for (size_t round = 0, more = 1; more && n < CANDIDATES_MAX; round++) {
 		more = 0;
-		for (size_t i = 0; i < mx->count; i++)
+		for (size_t i = 0; i < hops->count; i++)
 			for (int f = 1; f >= 0; f--) {
-				const struct mx_host *h = &mx->hosts[i];
+				const struct mx_host *h = hops->hosts[i].host;
 				if (round >= h->family[f].count || n >= CANDIDATES_MAX)
 					continue;
 				more = 1;
-				all[n] = (struct candidate){.to = {.ip = h->family[f].items[round], .port = port},
-					.preference = h->preference};
+				all[n] = (struct candidate){
+					.to = {.ip = h->family[f].items[round], .port = hops->hosts[i].port},
+					.preference = hops->hosts[i].preference};
 				snprintf(all[n].host, sizeof all[n].host, "%s", h->name);
 				n++;
 			}
@@ -217,7 +268,7 @@ void site_take_addresses(struct queue *q, struct site *s, const struct mx *mx, u
 		free(all);
 		return;
 	}
-	n = keep_pending(s, mx, all, n);
+	n = keep_pending(s, hops, all, n);
 	struct candidate *fit = reallocarray(all, n, sizeof *all);
 	free(s->candidates);
 	s->candidates = fit ? fit : all;
@@ -238,8 +289,10 @@ static bool goes_first(const struct queue *q, const struct site *s, const struct
 		return c->to.ip.family == d->tries->other && !c->doubtful;
 	if (d != NULL && d->greylisted != NULL)
 		return endpoint_equal(d->greylisted, &c->to);
-	return s->prefer != FAMILY_NONE && s->prefer_until > core_now(q) && c->to.ip.family == s->prefer &&
-	       !c->doubtful;
+	/* what has just failed does not go first, whatever the route prefers */
+	bool learned = s->prefer != FAMILY_NONE && s->prefer_until > core_now(q);
+	enum family prefer = learned ? s->prefer : s->own ? s->policy.prefer : FAMILY_NONE;
+	return c->to.ip.family == prefer && !c->doubtful;
 }
 
 unsigned site_candidates(

@@ -5,13 +5,16 @@
 #ifndef QUEUE_SITE_H
 #define QUEUE_SITE_H
 
-#include "queue/core.h"
+#include "queue/hops.h"
 
-/* Finds or makes the site of these hosts. `name`: for people; NULL: the best host's. NULL without memory. */
-struct site *site_get(struct queue *q, const struct mx *mx, uint16_t port, const char *name);
+/* Finds or makes the site of these hosts, and gives it the limits of their route if it is that route's own. NULL
+ * without memory. */
+struct site *site_get(struct queue *q, const struct hops *h);
+/* limits { site_connections }, or the route's own */
+uint64_t site_connections(const struct queue *q, const struct site *s);
 struct site *site_find(const struct queue *q, const char *name);
 /* Takes up the addresses that the answer has. */
-void site_take_addresses(struct queue *q, struct site *s, const struct mx *mx, uint16_t port);
+void site_take_addresses(struct site *s, const struct hops *h);
 /* Has the delivery's attempt (`d` may be NULL) used the address already? */
 bool site_was_tried(const struct delivery *d, const struct endpoint *to);
 /* What a dial may try now, with its history, sorted by preference; for `d` (may be NULL) without what it has tried.

@@ -5,9 +5,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "queue/core.h"
+#include "conf/clock.h"
+#include "conf/value.h"
 #include "queue/control/inspect.h"
-#include "queue/route.h"
+#include "queue/hops.h"
 #include "queue/site.h"
 
 struct trace {
@@ -20,15 +21,14 @@ struct trace {
 	char *domain;
 	const struct conf_route *route;
 	struct conf *conf;
-	uint16_t port;
-	struct mx *mx;
+	struct hops *hops;
 	struct dial *dial;
 	struct site site; /* not in the queue's table: only carries candidates and lane */
 };
 
 static void free_trace(struct trace *t)
 {
-	mx_free(t->mx);
+	hops_free(t->hops);
 	dial_free(t->dial);
 	free(t->site.candidates);
 	conf_unref(t->conf);
@@ -75,17 +75,36 @@ static void say_addresses(const struct trace *t, const struct mx_host *h)
 	}
 }
 
-static void say_hosts(const struct trace *t)
+static void say_hop(const struct trace *t, const struct hop_lookup *hop)
 {
-	for (size_t i = 0; i < t->mx->count; i++) {
-		const struct mx_host *h = &t->mx->hosts[i];
+	const struct mx *mx = hop->mx;
+	if (mx->state != MX_HOSTS)
+		say(t, "  %d %s %s", mx->code, mx->enhanced, mx->reason);
+	for (size_t i = 0; mx->state == MX_HOSTS && i < mx->count; i++) {
+		const struct mx_host *h = &mx->hosts[i];
 		if (h->name[0] == '\0')
 			say(t, "  address literal");
-		else if (t->mx->implicit)
+		else if (mx->implicit)
 			say(t, "  host %s", h->name);
 		else
 			say(t, "  MX %u %s%s", (unsigned)h->preference, h->name, h->secure ? " (DNSSEC)" : "");
 		say_addresses(t, h);
+	}
+}
+
+static void say_hosts(const struct trace *t)
+{
+	const struct hops *h = t->hops;
+	for (size_t i = 0; i < h->item_count; i++) {
+		const struct mx *mx = h->items[i].mx;
+		if (h->item_count > 1)
+			say(t, "next hop %u, port %u:%s", (unsigned)i + 1, (unsigned)h->items[i].port,
+				mx == NULL ? " not used, this relay itself stands before it" : "");
+		else
+			say(t, "%s%s", mx->implicit ? "no MX: the name itself is the host" : "hosts:",
+				mx->secure ? " (DNSSEC)" : "");
+		if (mx != NULL)
+			say_hop(t, &h->items[i]);
 	}
 }
 
@@ -180,26 +199,27 @@ static void begin_race(struct trace *t)
 static void on_answers(struct trace *t)
 {
 	struct queue *q = t->queue;
-	struct mx *mx = t->mx;
-	char line[sizeof mx->reason + 32];
-	if (mx->state == MX_FAILED || mx->state == MX_DEFERRED) {
-		snprintf(line, sizeof line, "%d %s %s", mx->code, mx->enhanced, mx->reason);
-		finish(t, mx->state == MX_FAILED ? -ENOENT : -EAGAIN, line);
+	struct hops *h = t->hops;
+	char line[sizeof h->reason + 32];
+	if (h->state == MX_FAILED || h->state == MX_DEFERRED) {
+		snprintf(line, sizeof line, "%d %s %s", h->code, h->enhanced, h->reason);
+		finish(t, h->state == MX_FAILED ? -ENOENT : -EAGAIN, line);
 		return;
 	}
-	say(t, "%s%s", mx->implicit ? "no MX: the name itself is the host" : "hosts:", mx->secure ? " (DNSSEC)" : "");
 	say_hosts(t);
-	const struct site *known = site_get(q, mx, t->port, NULL);
+	const struct site *known = site_get(q, h);
 	if (known != NULL) {
 		say(t, "site %s: %u connections, %u at once at the most now%s", known->lane.site, known->links,
 			known->window / 16, known->resting ? ", resting" : "");
 		if (known->resting && known->reason != NULL)
 			say(t, "  reason: %s", known->reason);
 		t->site.lane = known->lane;
+		t->site.own = known->own;
+		t->site.policy = known->policy;
 		t->site.prefer = known->prefer;
 		t->site.prefer_until = known->prefer_until;
 	}
-	site_take_addresses(q, &t->site, mx, t->port);
+	site_take_addresses(&t->site, h);
 	unsigned n = show_candidates(t);
 	if (t->connect) {
 		begin_race(t);
@@ -209,10 +229,10 @@ static void on_answers(struct trace *t)
 	finish(t, 0, line);
 }
 
-static void on_mx(void *arg, struct mx *mx)
+static void on_hops(void *arg, struct hops *h)
 {
 	struct trace *t = arg;
-	if (mx->complete || mx->state == MX_FAILED || mx->state == MX_DEFERRED)
+	if (h->complete || h->state == MX_FAILED || h->state == MX_DEFERRED)
 		on_answers(t);
 }
 
@@ -222,25 +242,59 @@ static void on_known(struct letter *letter)
 	t->posted = false;
 	if (t->cancelled)
 		free_trace(t);
+	else if (t->hops == NULL)
+		finish(t, 0, "nothing is looked up: the mail ends here");
 	else
 		on_answers(t);
 }
 
-static void say_route(const struct trace *t)
+/* What is in force there, if it is not as for all. */
+static void say_policy(const struct trace *t)
+{
+	static const char *const families[] = {[FAMILY_IPV4] = "ipv4", [FAMILY_IPV6] = "ipv6"};
+	const struct policy p = policy_of(t->conf, t->route);
+	char first[CLOCK_SPAN], max[CLOCK_SPAN], give_up[CLOCK_SPAN], recipients[24] = "as the next hop allows";
+	if (p.recipients != 0)
+		snprintf(recipients, sizeof recipients, "%llu", (unsigned long long)p.recipients);
+	if (p.own_site)
+		say(t, "  limits of its own: connections %llu, messages %llu, recipients %s",
+			(unsigned long long)p.connections, (unsigned long long)p.messages, recipients);
+	if (p.only != FAMILY_NONE)
+		say(t, "  only %s", families[p.only]);
+	if (p.prefer != FAMILY_NONE)
+		say(t, "  prefers %s", families[p.prefer]);
+	say(t, "  tried again after %s, at most every %s, given up after %s%s", clock_span(p.retry.first, first),
+		clock_span(p.retry.max, max), clock_span(p.retry.give_up, give_up),
+		p.soft_bounce ? "; soft_bounce: what would fail waits" : "");
+}
+
+/* False: mail ends at the route, there is nothing to look up. */
+static bool say_route(const struct trace *t)
 {
 	const struct conf_route *r = t->route;
+	struct buf relay;
+	buf_init(&relay, 2000);
 	if (r == NULL)
 		say(t, "no route names %s: by MX", t->domain);
+	else if (r->discard)
+		say(t, "route %s: mail is accepted and dropped (discard)", r->pattern);
+	else if (r->reject != NULL)
+		say(t, "route %s: refused: %s 5.7.1 %s", r->pattern,
+			policy_of(t->conf, r).soft_bounce ? "450 (soft_bounce)" : "550", r->reject);
 	else if (r->relay.count == 0)
 		say(t, "route %s: by MX", r->pattern);
-	else
-		say(t, "route %s: relay %s%s%s, port %u", r->pattern, r->relay.items[0].skip_mx ? "[" : "",
-			r->relay.items[0].host, r->relay.items[0].skip_mx ? "]" : " by MX", (unsigned)t->port);
+	else if (value_write_relay(&r->relay, &relay) == 0)
+		say(t, "route %s: relay %.*s%s", r->pattern, (int)relay.len, (const char *)relay.data,
+			r->relay.count > 1 ? ", in this order" : "");
+	buf_fini(&relay);
+	if (r != NULL && (r->discard || r->reject != NULL))
+		return false;
+	say_policy(t);
+	return true;
 }
 
 int queue_trace(struct queue *q, const char *domain, bool connect, const struct queue_trace *calls, struct trace **out)
 {
-	struct mx_wanted wanted;
 	struct trace *t = calloc(1, sizeof *t);
 	if (t == NULL)
 		return -ENOMEM;
@@ -252,19 +306,18 @@ int queue_trace(struct queue *q, const char *domain, bool connect, const struct 
 	int err = t->domain ? 0 : -ENOMEM;
 	for (char *c = t->domain; err == 0 && *c != '\0'; c++)
 		*c = (char)(*c >= 'A' && *c <= 'Z' ? *c + 32 : *c);
-	if (err == 0)
-		err = route_wanted(t->conf, t->domain, &t->route, &wanted, &t->port);
 	if (err == 0) {
-		say_route(t);
-		t->mx = mx_start(q->resolver, t->conf, &wanted, &q->self, q->clock(), on_mx, t);
-		err = t->mx ? 0 : -ENOMEM;
+		t->route = conf_route(t->conf, t->domain);
+		bool goes_on = say_route(t);
+		const struct hops_wanted wanted = {.domain = t->domain, .route = t->route};
+		err = goes_on ? hops_start(&t->hops, q, &wanted, on_hops, t) : 0;
 	}
 	if (err != 0) {
 		free_trace(t);
 		return err;
 	}
 	*out = t;
-	if (t->mx->complete) {
+	if (t->hops == NULL || t->hops->complete) {
 		t->posted = true;
 		mailbox_post(q->mailbox, &t->letter, on_known);
 	}

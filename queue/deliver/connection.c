@@ -79,6 +79,7 @@ struct connection {
 	uint64_t step_ms;  /* when the present step began, or last went on */
 	uint32_t progress; /* of the client, at that time */
 	uint64_t acked;	   /* bytes that the peer's TCP has, when last looked at */
+	uint64_t message_limit;
 	unsigned accepted; /* transactions taken from the queue thread */
 	bool connected, adopted, quitting, closing, busy, again;
 	bool said_begun, said_greeted, said_ready;
@@ -150,7 +151,7 @@ static void stop_feeding(struct connection *c)
 static bool takes_more(const struct connection *c)
 {
 	return !c->closing && !c->quitting && c->client.state >= CLIENT_READY && c->client.state < CLIENT_QUIT &&
-	       c->accepted < c->conf->limits.connection_messages && !outbound_of(c->loop)->draining;
+	       c->accepted < c->message_limit && !outbound_of(c->loop)->draining;
 }
 
 static void transaction_opened(struct letter *letter);
@@ -597,6 +598,7 @@ static struct connection *make(const struct connection_setup *s)
 	c->home = s->home;
 	c->conf = conf_ref((struct conf *)(uintptr_t)s->conf);
 	c->store = s->store;
+	c->message_limit = lane->messages ? lane->messages : s->conf->limits.connection_messages;
 	c->owner = s->owner;
 	c->owner_arg = s->arg;
 	c->attempt = s->attempt;

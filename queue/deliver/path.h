@@ -33,6 +33,10 @@ struct lane {
 	char credentials[64];		    /* name of the credentials; "" for none */
 	struct ip source_ipv4, source_ipv6; /* FAMILY_NONE: the kernel chooses */
 	char helo_ipv4[HOST_TEXT], helo_ipv6[HOST_TEXT];
+	/* Limits of a route of its own; no part of the lane's identity. 0: limits { connection_messages }; as many as
+	 * the next hop takes. */
+	uint64_t messages;
+	uint64_t rcpt_max;
 };
 bool lane_equal(const struct lane *a, const struct lane *b);
 

@@ -103,8 +103,9 @@ static void on_changed(void *arg, struct mx *mx)
 
 static const char *const self_names[] = {"relay.example", "Relay2.Example"}; /* as the operator wrote it */
 static const struct endpoint self_addresses[] = {{.ip = {FAMILY_IPV4, {192, 0, 2, 99}}, .port = 25},
-	{.ip = {FAMILY_IPV6, {0x20, 1, 0xd, 0xb8, [15] = 0x99}}, .port = 2525}};
-static const struct mx_self self = {self_names, 2, self_addresses, 2};
+	{.ip = {FAMILY_IPV6, {0x20, 1, 0xd, 0xb8, [15] = 0x99}}, .port = 25},
+	{.ip = {FAMILY_IPV4, {192, 0, 2, 98}}, .port = 587}};
+static const struct mx_self self = {self_names, 2, self_addresses, 3};
 
 static struct mx *start(const char *name, uint64_t now)
 {
@@ -315,37 +316,119 @@ static void test_late_cut_cancels(void **state)
 	mx_free(mx);
 }
 
-static void test_literal_and_host(void **state)
+static void test_literals(void **state)
 {
-	struct ip ip;
+	static const struct {
+		const char *ip;
+		uint16_t port;
+		enum family only;
+		const char *told;
+	} rows[] = {
+		{"2001:db8::1", 25, FAMILY_NONE, "HOSTS 0  - 2001:db8::1"},
+		{"127.0.0.1", 25, FAMILY_NONE, "HOSTS 0  127.0.0.1 -"}, /* somebody else listens there: it is meant */
+		{"192.0.2.99", 10025, FAMILY_NONE, "HOSTS 0  192.0.2.99 -"}, /* a filter on this machine */
+		{"192.0.2.99", 25, FAMILY_NONE, "550 5.4.6 next hop [192.0.2.99] leads back to this relay"},
+		{"192.0.2.99", 0, FAMILY_NONE, "550 5.4.6 next hop [192.0.2.99] leads back to this relay"},
+		{"192.0.2.98", 587, FAMILY_NONE, "550 5.4.6 next hop [192.0.2.98] leads back to this relay"},
+		{"192.0.2.98", 25, FAMILY_NONE, "HOSTS 0  192.0.2.98 -"},
+		{"192.0.2.1", 25, FAMILY_IPV4, "HOSTS 0  192.0.2.1 -"},
+		{"192.0.2.1", 25, FAMILY_IPV6, "451 4.4.4 192.0.2.1 has no IPv6 address"},
+		{"2001:db8::1", 25, FAMILY_IPV4, "451 4.4.4 2001:db8::1 has no IPv4 address"},
+	};
 	(void)state;
 	room = 100;
-	asked = 0;
-	assert_int_equal(ip_parse(&ip, "2001:db8::99"), 0); /* our own: it is meant */
-	struct mx *mx = mx_start(NULL, &conf, &(struct mx_wanted){.literal = ip}, &self, 7, on_changed, NULL);
-	assert_string_equal(told(mx), "HOSTS 0  - 2001:db8::99");
-	assert_true(mx->complete);
-	assert_int_equal(mx->expires_ms, 7 + 86400000);
-	assert_int_equal(mx_ready_at(mx, 7), 0);
-	assert_int_equal(asked, 0);
-	mx_free(mx);
-
-	static const struct row rows[] = {
-		{"a host, though it is us", {"relay.example A: OK 192.0.2.99", "relay.example AAAA: NODATA"},
-			"HOSTS 0 relay.example 192.0.2.99 -"},
-		{"a host without address", {"relay.example A: NXDOMAIN", "relay.example AAAA: NXDOMAIN"},
-			"550 5.4.4 relay.example has no address"},
-		{"a host that fails", {"relay.example A: TIMEOUT", "relay.example AAAA: NODATA"},
-			"451 4.4.3 A lookup of relay.example: "},
-	};
 	for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+		struct mx_wanted wanted = {.port = rows[i].port, .only = rows[i].only};
+		asked = 0;
+		assert_int_equal(ip_parse(&wanted.literal, rows[i].ip), 0);
+		struct mx *mx = mx_start(NULL, &conf, &wanted, &self, 7, on_changed, NULL);
+		if (strcmp(told(mx), rows[i].told) != 0)
+			fail_msg("%s: %s", rows[i].ip, told(mx));
+		assert_true(mx->complete);
+		assert_int_equal(asked, 0);
+		if (mx->state == MX_HOSTS) {
+			assert_int_equal(mx->expires_ms, 7 + 86400000);
+			assert_int_equal(mx_ready_at(mx, 7), 0);
+		}
+		mx_free(mx);
+	}
+}
+
+static void test_next_hops(void **state)
+{
+	static const struct {
+		const char *name;
+		uint16_t port;
+		struct row row;
+	} rows[] = {
+		{"hub.example", 25,
+			{"a host", {"hub.example A: OK 192.0.2.1", "hub.example AAAA: NODATA"},
+				"HOSTS 0 hub.example 192.0.2.1 -"}},
+		{"relay.example", 10025,
+			{"a filter on this machine", {"relay.example A: OK 192.0.2.99", "relay.example AAAA: NODATA"},
+				"HOSTS 0 relay.example 192.0.2.99 -"}},
+		{"relay.example", 25,
+			{"us by name", {NULL}, "550 5.4.6 next hop relay.example leads back to this relay"}},
+		{"hub.example", 25,
+			{"us by address", {"hub.example A: OK 192.0.2.99", "hub.example AAAA: OK 2001:db8::99"},
+				"550 5.4.6 next hop hub.example leads back to this relay"}},
+		{"hub.example", 25,
+			{"us and another", {"hub.example A: OK 192.0.2.99 192.0.2.1", "hub.example AAAA: NODATA"},
+				"HOSTS 0 hub.example 192.0.2.1 -"}},
+		{"hub.example", 587,
+			{"us, at another port", {"hub.example A: OK 192.0.2.98", "hub.example AAAA: NODATA"},
+				"550 5.4.6 next hop hub.example leads back to this relay"}},
+		{"hub.example", 25,
+			{"without address", {"hub.example A: NXDOMAIN", "hub.example AAAA: NXDOMAIN"},
+				"550 5.4.4 hub.example has no address"}},
+		{"hub.example", 25,
+			{"a host that fails", {"hub.example A: TIMEOUT", "hub.example AAAA: NODATA"},
+				"451 4.4.3 A lookup of hub.example: "}},
+	};
+	(void)state;
+	for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+		const struct mx_wanted wanted = {.name = rows[i].name, .skip_mx = true, .port = rows[i].port};
 		room = 100;
 		asked = cancelled = changes = 0;
-		mx = mx_start(NULL, &conf, &(struct mx_wanted){.name = "relay.example", .skip_mx = true}, &self, 0,
-			on_changed, NULL);
-		assert_int_equal(asked, 2);
-		play(&rows[i], mx);
+		struct mx *mx = mx_start(NULL, &conf, &wanted, &self, 0, on_changed, NULL);
+		assert_int_equal(asked, rows[i].row.answers[0] ? 2 : 0);
+		play(&rows[i].row, mx);
 	}
+}
+
+/* One family alone: the other is not asked for, and its absence defers. */
+static void test_only_one_family(void **state)
+{
+	static const struct row rows[] = {
+		{"MX hosts",
+			{"d.example MX: OK 10 a.example 20 b.example", "a.example AAAA: NODATA",
+				"b.example AAAA: OK 2001:db8::b"},
+			"HOSTS 10 a.example - -, 20 b.example - 2001:db8::b"},
+		{"none of the MX hosts",
+			{"d.example MX: OK 10 a.example 20 b.example", "a.example AAAA: NODATA",
+				"b.example AAAA: NXDOMAIN"},
+			"451 4.4.4 no MX host of d.example has an IPv6 address: a.example, b.example"},
+		{"the domain itself", {"d.example MX: NODATA", "d.example AAAA: NODATA"},
+			"451 4.4.4 d.example has no IPv6 address"},
+		{"no such domain", {"d.example MX: NXDOMAIN"}, "550 5.1.2 no such domain: d.example"},
+		{"a failed look-up", {"d.example MX: NODATA", "d.example AAAA: TIMEOUT"},
+			"451 4.4.3 AAAA lookup of d.example: "},
+	};
+	(void)state;
+	for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+		const struct mx_wanted wanted = {.name = "d.example", .only = FAMILY_IPV6};
+		room = 100;
+		asked = cancelled = changes = 0;
+		play(&rows[i], mx_start(NULL, &conf, &wanted, &self, 0, on_changed, NULL));
+	}
+	const struct mx_wanted wanted = {.name = "d.example", .only = FAMILY_IPV4};
+	room = 100;
+	struct mx *mx = mx_start(NULL, &conf, &wanted, &self, 0, on_changed, NULL);
+	answer("d.example", "MX", 60, "OK 10 a.example", 1000);
+	assert_int_equal(mx_ready_at(mx, 1000), UINT64_MAX);
+	answer("a.example", "A", 60, "OK 192.0.2.1", 1000);
+	assert_int_equal(mx_ready_at(mx, 1000), 0); /* no delay for a family that does not come */
+	mx_free(mx);
 }
 
 /* user@[192.0.2.99]: strangers' mail never makes this relay talk to itself. */
@@ -584,7 +667,9 @@ int main(void)
 		cmocka_unit_test(test_hosts),
 		cmocka_unit_test(test_this_relay),
 		cmocka_unit_test(test_late_cut_cancels),
-		cmocka_unit_test(test_literal_and_host),
+		cmocka_unit_test(test_literals),
+		cmocka_unit_test(test_next_hops),
+		cmocka_unit_test(test_only_one_family),
 		cmocka_unit_test(test_literals_of_mail_addresses),
 		cmocka_unit_test(test_no_place_for_questions),
 		cmocka_unit_test(test_expiry),

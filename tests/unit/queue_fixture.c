@@ -113,7 +113,7 @@ void fixture_end(void)
 	assert_int_equal(q->held + q->damaged, 0);
 	for (const struct site *s = q->sites; s != NULL; s = s->hh.next) {
 		assert_int_equal(s->deliveries, 0);
-		assert_int_equal(s->ready_count, 0);
+		assert_int_equal(s->ready.count, 0);
 		assert_int_equal(s->ages.total, 0);
 	}
 	assert_null(q->segments);

@@ -12,6 +12,7 @@
 
 #include "queue/dispatch.h"
 #include "queue/index.h"
+#include "queue/hops.h"
 #include "queue/schedule.h"
 #include "tests/unit/queue_fixture.h"
 
@@ -141,7 +142,7 @@ static void test_each_lookup_once(void **state)
 	assert_int_equal(dns_waiting(), 1);
 	dns_run();
 	assert_int_equal(fx.dial_count, 1);
-	assert_int_equal(site_named("mx.d.example")->ready_count, 100);
+	assert_int_equal(site_named("mx.d.example")->ready.count, 100);
 	fixture_end();
 }
 
@@ -446,7 +447,7 @@ static void test_retry_probes(void **state)
 		assert_int_equal(state_of(2, "c@d.example"), DELIVERY_READY);
 		assert_int_equal(fx.dial_count, 0);
 		if (row == 2)
-			delivery_of(1, "b@d.example")->domain->mx->expires_ms = fx.clock;
+			delivery_of(1, "b@d.example")->domain->hops->expires_ms = fx.clock;
 		schedule_retry(&fx.q, row == 1 ? find(2) : find(1));
 		dns_run();
 		assert_int_equal(fx.dial_count, 1);
