@@ -52,7 +52,7 @@ struct mx {
 	char enhanced[12];   /* enhanced status code */
 	char reason[256];    /* and a text for people, with the names */
 	bool implicit;
-	bool cut; /* this relay itself was among them: what is not better went */
+	bool cut;      /* this relay itself was among them: what is not better went */
 	bool complete; /* no question is under way any more */
 	bool secure;   /* the MX answer was */
 	/* monotonic: ask again after this; set once complete; dns { failure } to dns { ttl_max } from then */
