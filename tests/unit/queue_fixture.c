@@ -159,12 +159,30 @@ static struct message *take(
 	return m;
 }
 
-struct message *mail(uint64_t id, const char *sender, const char *rcpts)
+static struct body *small_body(void)
 {
 	struct body *body = body_new();
 	assert_non_null(body);
 	assert_int_equal(body_append(body, "Subject: kept\r\n\r\nx\r\n", 20), 0);
-	return take(id, sender, rcpts, core_wall(&fx.q, core_now(&fx.q)), false, body);
+	return body;
+}
+
+struct message *mail(uint64_t id, const char *sender, const char *rcpts)
+{
+	return take(id, sender, rcpts, core_wall(&fx.q, core_now(&fx.q)), false, small_body());
+}
+
+struct message *mail_of(struct envelope e)
+{
+	struct message *m;
+	e.arrival_ms = e.arrival_ms ? e.arrival_ms : core_wall(&fx.q, core_now(&fx.q));
+	e.size = 20;
+	e.sender = e.sender ? e.sender : "a@sender.example";
+	e.client = e.helo = e.reason = "";
+	fx.end.offset += 64;
+	assert_int_equal(index_add(&fx.q, &e, fx.end, fx.end, false, small_body(), &m), 0);
+	schedule_message(&fx.q, m);
+	return m;
 }
 
 struct message *mail_stored(uint64_t id, const char *rcpts, uint64_t arrival, bool in_file)

@@ -81,6 +81,9 @@ void fixture_end(void);
 struct message *mail(uint64_t id, const char *sender, const char *rcpts);
 /* The same without its content in memory; `in_file`: that is in a file. It arrived at `arrival` (wall). */
 struct message *mail_stored(uint64_t id, const char *rcpts, uint64_t arrival, bool in_file);
+/* A message of any envelope (ID, flags, sender, recipients with addresses and numbers, …); what it leaves out is as
+ * above. */
+struct message *mail_of(struct envelope e);
 struct message *find(uint64_t id);
 /* State of the recipient's delivery; fails if it is not there. */
 enum delivery_state state_of(uint64_t id, const char *rcpt);
