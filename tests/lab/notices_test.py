@@ -1,0 +1,189 @@
+"""tests/lab/notices_test.py: what senders are told: bounces, warnings, notices of success; read as mail programs read them."""
+import email
+import email.policy
+
+from client import Client, content
+from lab import RELAY4
+from scripted import Script
+from servers import wait_until
+
+DSN = ("PIPELINING", "SIZE 104857600", "8BITMIME", "ENHANCEDSTATUSCODES", "DSN")
+
+
+class Notice:
+    """A notice that came to a scripted server, taken apart."""
+
+    def __init__(self, message):
+        assert message.sender == "", f"from <{message.sender}>"
+        self.mail = email.message_from_bytes(message.text().encode(), policy=email.policy.default)
+        assert not self.mail.defects, self.mail.defects
+        assert self.mail.get_content_type() == "multipart/report", self.mail["Content-Type"]
+        assert self.mail["Auto-Submitted"] == "auto-replied"
+        self.words, report, self.returned = list(self.mail.iter_parts())
+        for part in (self.words, report, self.returned):
+            assert not part.defects, part.defects
+        assert report.get_content_type() == "message/delivery-status"
+        self.text = self.words.get_content()
+        self.message, *self.rcpts = report.get_payload()
+
+    def rcpt(self, address):
+        """The fields about one recipient, as a dictionary."""
+        found = [dict(r.items()) for r in self.rcpts if r["Final-Recipient"] == f"rfc822; {address}"]
+        assert len(found) == 1, f"{len(found)} blocks about {address}"
+        return found[0]
+
+
+def submit(lab, sender, rcpts, message=None, mail=()):
+    """One message; each recipient is an address, or (address, [parameters])."""
+    with Client(lab.client, RELAY4) as c:
+        c.ehlo()
+        code, words = c.mail(sender, mail)
+        assert code == 250, (code, words)
+        for rcpt in rcpts:
+            address, options = rcpt if isinstance(rcpt, tuple) else (rcpt, [])
+            code, words = c.rcpt(address, options)
+            assert code == 250, (code, words)
+        code, words = c.data(message or content())
+        assert code == 250, (code, words)
+
+
+def told(home, count=1, seconds=15):
+    """The notices that came to the sender's server, oldest first."""
+    both = lambda: home.server6.taken() + home.server4.taken()  # noqa: E731
+    home.server6.wait(lambda: len(both()) >= count, seconds, f"{count} notices")
+    assert len(both()) == count, [m.text() for m in both()]
+    return [Notice(m) for m in sorted(both(), key=lambda m: m.at)]
+
+
+def empty(relay, seconds=10):
+    wait_until(lambda: not relay.queued(), seconds, "an empty queue")
+
+
+def test_failure_comes_back_whole(lab):
+    """A small message goes back whole, with words that a person understands and a report that a program reads."""
+    home, site = lab.site(), lab.site(Script(rcpt="550 5.1.1 no such user here"))
+    relay = lab.relay()
+    message = content("small enough")
+    lab.send(site.rcpt(), message, sender=home.rcpt("s"))
+    notice = told(home)[0]
+    assert "There is no mailbox of this name." in notice.text, notice.text
+    assert "no such user here" in notice.text
+    assert notice.returned.get_content_type() == "message/rfc822"
+    original = notice.returned.get_payload()[0]
+    assert original["Subject"] == "small enough"
+    assert original.get_payload().replace("\r\n", "\n") == message.partition(b"\r\n\r\n")[2].decode().replace("\r\n", "\n")
+    assert notice.message["Reporting-MTA"] == "dns; relay.example"
+    fields = notice.rcpt(site.rcpt())
+    assert fields["Action"] == "failed" and fields["Status"] == "5.1.1", fields
+    assert fields["Remote-MTA"] == f"dns; {site.mx}" and "smtp; 550 5.1.1 no such user here" in fields["Diagnostic-Code"], fields
+    line = relay.wait_log(" bounce ", "kind=failed")
+    assert "original=" in str(line)
+    empty(relay)
+
+
+def test_large_message_comes_back_as_its_header(lab):
+    home, site = lab.site(), lab.site(Script(rcpt="550 5.1.1 no"))
+    relay = lab.relay("limits { bounce_size = 20K }\n")
+    lab.send(site.rcpt(), content("large", 3 << 20), sender=home.rcpt("s"))
+    notice = told(home)[0]
+    assert notice.returned.get_content_type() == "text/rfc822-headers"
+    assert "Subject: large" in notice.returned.get_content()
+    empty(relay)
+
+
+def test_delay_is_told_once(lab):
+    """After `warn` one warning, however often it is tried again; then the mail arrives."""
+    home = lab.site()
+    site = lab.site(Script(rcpt=["452 4.2.2 mailbox full"] * 8 + ["250 2.1.5 Ok"]))
+    relay = lab.relay("retry { first = 1s   max = 1s   greylist = 1s   warn = 2s }\n")
+    lab.send(site.rcpt(), sender=home.rcpt("s"))
+    site.server6.wait(lambda: site.server6.taken() + site.server4.taken(), 30, "the mail in the end")
+    notice = told(home)[0]
+    assert "YOU NEED NOT SEND YOUR MESSAGE AGAIN" in notice.text
+    assert "The recipient's mailbox is full at the moment." in notice.text, notice.text
+    fields = notice.rcpt(site.rcpt())
+    assert fields["Action"] == "delayed" and fields["Status"] == "4.2.2" and fields["Will-Retry-Until"], fields
+    assert notice.returned.get_content_type() == "text/rfc822-headers"
+    relay.wait_log(" bounce ", "kind=delayed")
+    empty(relay)
+
+
+def test_delay_is_told_at_a_resting_site(lab):
+    """Nobody listens there: mail that waits without attempts of its own is told of too, and once across a restart."""
+    home, site = lab.site(), lab.site(serve4=False, serve6=False)
+    relay = lab.relay("retry { first = 1s   max = 1s   warn = 2s }\n")
+    for name in ("one", "two", "three"):
+        lab.send(site.rcpt(name), sender=home.rcpt("s"))
+    notices = told(home, 3, 30)
+    assert sorted(n.rcpts[0]["Final-Recipient"] for n in notices) == sorted(
+        f"rfc822; {site.rcpt(name)}" for name in ("one", "two", "three"))
+    assert all("cannot be reached at the moment" in n.text for n in notices), notices[0].text
+    relay.stop()
+    before = len(relay.lines)
+    relay.start([(RELAY4, 25)])
+    relay.wait_log("site-rests", count=3, seconds=20, since=before)
+    told(home, 3)
+
+
+def test_double_bounces_and_postmaster(lab):
+    """What fails without a sender goes to `double_bounces`, and no further; mail for the postmaster goes where it is said."""
+    post = lab.site(Script(rcpt=lambda _, rcpt: "550 5.1.1 no" if rcpt.startswith("gone@") else "250 2.1.5 Ok"))
+    site = lab.site(Script(rcpt="550 5.1.1 no"))
+    relay = lab.relay(f"postmaster = {post.rcpt('pm')}\ndouble_bounces = {post.rcpt('doubles')}\n")
+    lab.send(site.rcpt(), content("null sender"), sender="")
+    post.server6.wait_message(post.rcpt("doubles"), 15)
+    notice = told(post)[0]
+    assert notice.mail["X-relay64-Double-Bounce"] == "relay.example"
+    assert notice.rcpt(site.rcpt())["Action"] == "failed"
+    # a bounce of ours that fails: the sender's mailbox is gone as well
+    lab.send(site.rcpt(), sender=post.rcpt("gone"))
+    notice = told(post, 2)[1]
+    assert notice.rcpt(post.rcpt("gone"))["Status"] == "5.1.1"
+    # the double bounce itself comes back without a sender: the end of it
+    lab.send(site.rcpt(), post.server6.taken()[-1].text().encode() if post.server6.taken() else post.server4.taken()[-1].text().encode(),
+             sender="")
+    relay.wait_log("bounce-dropped", "came back")
+    empty(relay)
+    told(post, 2)
+    for rcpt in ("postmaster", "Postmaster@relay.example"):
+        lab.send(rcpt, content("to the postmaster"))
+    both = lambda: [m for m in post.server6.taken() + post.server4.taken() if post.rcpt("pm") in m.rcpts]  # noqa: E731
+    post.server6.wait(lambda: len(both()) == 2, 15, "mail for the postmaster")
+    empty(relay)
+
+
+def test_notify_and_ret(lab):
+    """NEVER is never told of, FAILURE is; RET=HDRS brings the header alone; ENVID and ORCPT come back as they were."""
+    home, site = lab.site(), lab.site(Script(rcpt="550 5.1.1 no"))
+    relay = lab.relay()
+    submit(lab, home.rcpt("s"), [(site.rcpt("never"), ["NOTIFY=NEVER"]),
+                                 (site.rcpt("failure"), ["NOTIFY=FAILURE", "ORCPT=rfc822;Bob+2Btag@old.example"]),
+                                 (site.rcpt("delay"), ["NOTIFY=DELAY"]), (site.rcpt("success"), ["NOTIFY=SUCCESS"])],
+           mail=["RET=HDRS", "ENVID=QQ+3D314159"])
+    empty(relay)
+    notice = told(home)[0]
+    assert len(notice.rcpts) == 1, notice.rcpts
+    assert notice.rcpt(site.rcpt("failure"))["Original-Recipient"] == "rfc822; Bob+tag@old.example"
+    assert notice.message["Original-Envelope-Id"] == "QQ=314159"
+    assert notice.returned.get_content_type() == "text/rfc822-headers"
+    submit(lab, home.rcpt("s"), [site.rcpt("full")], mail=["RET=FULL"])
+    assert told(home, 2)[1].returned.get_content_type() == "message/rfc822"
+    empty(relay)
+
+
+def test_success_is_told_where_the_next_hop_does_not(lab):
+    """`relayed` where the next hop offers no DSN; where it does, what is asked for goes with the mail."""
+    home, plain, able = lab.site(), lab.site(), lab.site(Script(keywords=DSN))
+    relay = lab.relay()
+    submit(lab, home.rcpt("s"), [(plain.rcpt(), ["NOTIFY=SUCCESS"]), (able.rcpt(), ["NOTIFY=SUCCESS"])])
+    able.server6.wait(lambda: able.server6.taken() + able.server4.taken(), 10, "the mail")
+    notice = told(home)[0]
+    assert len(notice.rcpts) == 1
+    fields = notice.rcpt(plain.rcpt())
+    assert fields["Action"] == "relayed" and fields["Status"].startswith("2."), fields
+    assert "handed on to the next mail server" in notice.text
+    assert notice.returned.get_content_type() == "text/rfc822-headers"
+    session = (able.server6.taken() + able.server4.taken())[0].session
+    assert "NOTIFY=SUCCESS" in session.said("RCPT")[0].upper(), session.said("RCPT")
+    relay.wait_log(" bounce ", "kind=relayed")
+    empty(relay)
