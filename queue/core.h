@@ -202,6 +202,7 @@ struct queue {
 	unsigned site_count;
 	unsigned by_count; /* messages with a time of DELIVERBY */
 	unsigned writing;  /* entries that are being made or written */
+	unsigned noticing; /* of these, those with notices */
 	bool stalled;	   /* something could not begin: the spool could not be written */
 
 	uint64_t *ended_files; /* start-up only, see queue/replay.c */

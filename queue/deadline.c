@@ -1,17 +1,23 @@
 /* queue/deadline.c: state. */
 #include "queue/deadline.h"
 
-#include <ctype.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "conf/clock.h"
 #include "queue/age.h"
 #include "queue/index.h"
+#include "queue/notifier.h"
 #include "queue/settle.h"
 #include "queue/telling.h"
 
-enum { LOOK_AGAIN_MS = 60000 };
+enum { LOOK_AGAIN_MS = 60000, BUSY_MS = 1000 };
+
+bool deadline_busy(const struct queue *q)
+{
+	return notifier_busy(q);
+}
 
 /* When to look at a wall time that is still to come: the clock may be set meanwhile. */
 static uint64_t look_at(const struct queue *q, uint64_t wall_ms)
@@ -96,6 +102,10 @@ void deadline_due(struct queue *q, struct message *m)
 		deadline_watch(q, m); /* the clock went back, or it was only looked at */
 		return;
 	}
+	if (deadline_busy(q)) {
+		due_set(&q->due, &m->extra->due, core_now(q) + BUSY_MS);
+		return;
+	}
 	/* what waits is found before any of it is settled: the last of it may end the message */
 	m->busy++;
 	for (unsigned i = 0; i < m->delivery_count; i++) {
@@ -111,24 +121,33 @@ void deadline_due(struct queue *q, struct message *m)
 
 /* ---- before an attempt ---- */
 
+static void defer(struct queue *q, struct delivery *d, uint64_t at)
+{
+	d->state = DELIVERY_DEFERRED;
+	d->due.kind = DUE_DELIVERY;
+	d->since = at;
+	due_set(&q->due, &d->due, at);
+}
+
 bool deadline_stops(struct queue *q, struct delivery *d)
 {
 	struct message *m = d->message;
-	char stamp[CLOCK_STAMP], reason[CLOCK_STAMP + 32] = "held for release at ";
+	char stamp[CLOCK_STAMP], reason[CLOCK_STAMP + 32];
 	if (age_late(q, m) && (m->flags & ENVELOPE_BY_RETURN)) {
 		struct reply why;
+		if (deadline_busy(q)) {
+			defer(q, d, core_now(q) + BUSY_MS);
+			return true;
+		}
 		why_it_waits(d, &why);
 		settle_waiting(q, d, NULL, &why, 0);
 		return true;
 	}
 	if (!age_held_back(q, m))
 		return false;
-	strncat(reason, clock_stamp(message_release_ms(m), stamp), sizeof reason - strlen(reason) - 1);
+	snprintf(reason, sizeof reason, "held for release at %s", clock_stamp(message_release_ms(m), stamp));
 	index_set_reason(q, d, reason);
-	d->state = DELIVERY_DEFERRED;
-	d->due.kind = DUE_DELIVERY;
-	d->since = look_at(q, message_release_ms(m));
-	due_set(&q->due, &d->due, d->since);
+	defer(q, d, look_at(q, message_release_ms(m)));
 	return true;
 }
 

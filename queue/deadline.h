@@ -18,5 +18,8 @@ bool deadline_stops(struct queue *q, struct delivery *d);
 /* Has a delivery that waits for its resting site become too old, or is its sender to be told that it waits? Then does
  * that, and true: the delivery is settled and comes back by itself. */
 bool deadline_at_rest(struct queue *q, struct delivery *d);
+/* Too many notices are being made for more to be begun by time alone: the caller waits a moment. The functions above do
+ * so themselves, but for deadline_at_rest(). */
+bool deadline_busy(const struct queue *q);
 
 #endif

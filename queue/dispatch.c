@@ -20,6 +20,7 @@
 enum {
 	WINDOW_ONE = 16,
 	SWEEP_SLICE = 200,
+	SWEEP_BUSY_MS = 20, /* while many notices are being made */
 	BACKLOG_MS = 60000, /* mail that waits for so long is a backlog */
 	PARTIAL_MS = 1000,  /* the rest of a site whose better addresses had no room */
 	LOCAL_MS = 5000,    /* … where no path could be tried for want of something here */
@@ -706,7 +707,10 @@ void dispatch_sweep(struct queue *q, struct site *s)
 void dispatch_sweep_slice(struct queue *q, struct site *s)
 {
 	struct delivery *d = NULL;
-	for (unsigned n = 0; n < SWEEP_SLICE && (d = ready_sweep_next(&s->ready)) != NULL; n++) {
+	bool busy = false;
+	for (unsigned n = 0; n < SWEEP_SLICE; n++) {
+		if ((busy = deadline_busy(q)) || (d = ready_sweep_next(&s->ready)) == NULL)
+			break;
 		d->state = DELIVERY_IDLE;
 		if (d->domain != NULL && d->domain->site != NULL && d->domain->site != s) {
 			dispatch_enqueue(q, d->domain->site, d);
@@ -721,8 +725,8 @@ void dispatch_sweep_slice(struct queue *q, struct site *s)
 				log_waiting(s, d);
 		}
 	}
-	if (d != NULL)
-		due_set(&q->due, &s->sweep_due, core_now(q) + 1);
+	if (d != NULL || busy)
+		due_set(&q->due, &s->sweep_due, core_now(q) + (busy ? SWEEP_BUSY_MS : 1));
 	dispatch_pump(q, s);
 }
 

@@ -25,6 +25,7 @@ struct entry *entry_new(
 static void free_entry(struct entry *e)
 {
 	e->queue->writing--;
+	e->queue->noticing -= e->noticing;
 	buf_fini(&e->meta);
 	attempt_free(e->attempt);
 	for (unsigned i = 0; i < NOTICE_KINDS; i++)

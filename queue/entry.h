@@ -24,6 +24,7 @@ struct entry {
 	/* owned references, NULL: none of that kind: stored together with this entry, all of it or nothing */
 	struct submission *notices[NOTICE_KINDS];
 	struct body *content; /* owned reference: of a MOVED record */
+	bool noticing;	      /* counts in queue->noticing */
 	bool expired; /* some recipients are given up for the message's age: their code is 5.4.7, and it is ours */
 	bool late;    /* likewise, for the time of DELIVERBY */
 	void *arg;

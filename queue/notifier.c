@@ -11,6 +11,8 @@
 #include "queue/mail/postmaster.h"
 #include "queue/telling.h"
 
+enum { AT_ONCE = 64 };
+
 /* Notices in the making: the beginning of the original's content, or all of it, is being read. */
 struct making {
 	struct queue *queue;
@@ -217,6 +219,8 @@ void notifier_start(
 {
 	struct message *m = e->message;
 	struct making *w = calloc(1, sizeof *w);
+	e->noticing = true;
+	q->noticing++;
 	if (w == NULL) {
 		LOG_ERR("bounce-not-made", LF_ID("id", m->id), LF_ADDRESS("to", m->sender));
 		ready(q, e, false);
@@ -242,6 +246,11 @@ void notifier_start(
 		finish(w);
 	else
 		on_piece(w);
+}
+
+bool notifier_busy(const struct queue *q)
+{
+	return q->noticing >= AT_ONCE;
 }
 
 static void count_notice(enum notice_kind kind, bool to_postmaster)

@@ -10,6 +10,9 @@
  * its failed recipients have to stay in the queue. */
 void notifier_start(
 	struct queue *q, struct entry *e, unsigned kinds, void (*ready)(struct queue *q, struct entry *e, bool made));
+/* So many notices are being made and written that what can wait should: what is begun in sweeps, not what an attempt
+ * came to (those are as many as connections at the most). */
+bool notifier_busy(const struct queue *q);
 /* They are durable: takes them into the index and has them scheduled. */
 void notifier_stored(struct queue *q, struct entry *e);
 

@@ -12,19 +12,18 @@
 
 enum { DECODED = ORCPT_MAX + 1, ENCODED = ADDRESS_MAX * 5 + 16 };
 
-/* Digits and two dots, RFC 3463 §2. */
+/* A digit, and twice a dot and up to three digits: RFC 3463 §2. */
 static bool is_status(const char *s)
 {
-	unsigned dots = 0;
-	if (!isdigit((unsigned char)s[0]) || s[1] != '.')
+	if (!isdigit((unsigned char)*s++))
 		return false;
-	for (const char *at = s; *at != '\0'; at++) {
-		if (*at == '.' && isdigit((unsigned char)at[1]))
-			dots++;
-		else if (!isdigit((unsigned char)*at))
+	for (unsigned part = 0; part < 2; part++) {
+		size_t n = *s == '.' ? strspn(s + 1, "0123456789") : 0;
+		if (n < 1 || n > 3)
 			return false;
+		s += n + 1;
 	}
-	return dots == 2;
+	return *s == '\0';
 }
 
 static const char *status_of(char out[REPLY_ENHANCED], const struct notice *in, const struct notice_rcpt *r)

@@ -154,7 +154,8 @@ static void put_opening(struct draft *d, const struct notice *in)
 			"You are told as the postmaster: mail that has no sender, most often a notice that mail\n"
 			"could not be delivered, could not be delivered itself. Nobody else is told.\n");
 	if (in->kind == NOTICE_FAILED)
-		draft_put(d, "YOUR MESSAGE COULD NOT BE DELIVERED to %s:\r\n\r\n", them);
+		draft_put(d, "%s COULD NOT BE DELIVERED to %s:\r\n\r\n",
+			in->sender[0] != '\0' ? "YOUR MESSAGE" : "THE MAIL", them);
 	else if (in->kind == NOTICE_RELAYED)
 		draft_put(d, "Your message has been handed on to the next mail server for %s:\r\n\r\n", them);
 	else

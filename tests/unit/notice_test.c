@@ -228,7 +228,9 @@ static void test_status_of_replies(void **state)
 		const char *enhanced, *status;
 	} rows[] = {{"5.7.1", "Status: 5.7.1\r\n"}, {"4.7.1", "Status: 5.7.1\r\n"}, {"", "Status: 5.0.0\r\n"},
 		{"5.7", "Status: 5.0.0\r\n"}, {"x.y.z", "Status: 5.0.0\r\n"}, {"5.1.1.1", "Status: 5.0.0\r\n"},
-		{"5..1", "Status: 5.0.0\r\n"}, {"5.1.10", "Status: 5.1.10\r\n"}, {"5\r\n.1.1", "Status: 5.0.0\r\n"}};
+		{"5..1", "Status: 5.0.0\r\n"}, {"5.1.10", "Status: 5.1.10\r\n"}, {"5.123.999", "Status: 5.123.999\r\n"},
+		{"5.1.1000", "Status: 5.0.0\r\n"}, {"5.1.", "Status: 5.0.0\r\n"}, {"55.1.1", "Status: 5.0.0\r\n"},
+		{"5\r\n.1.1", "Status: 5.0.0\r\n"}};
 	for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
 		struct reply r = reply_of(550, rows[i].enhanced, "no");
 		const struct notice_rcpt rcpt = {"x@example.com", NULL, &r, false, false};

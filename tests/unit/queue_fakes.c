@@ -500,7 +500,8 @@ struct content_reader {
 	void *arg;
 	bool read, told;
 };
-static struct content_reader *readers[16];
+enum { READERS = 256 };
+static struct content_reader *readers[READERS];
 
 struct content_reader *content_reader_open(
 	struct store *s, struct place content, struct mailbox *home, void (*ready)(void *arg), void *arg)
@@ -513,9 +514,9 @@ struct content_reader *content_reader_open(
 	r->ready = ready;
 	r->arg = arg;
 	unsigned i = 0;
-	while (i < 16 && readers[i] != NULL)
+	while (i < READERS && readers[i] != NULL)
 		i++;
-	assert_true(i < 16);
+	assert_true(i < READERS);
 	readers[i] = r;
 	return r;
 }
@@ -540,7 +541,7 @@ void content_reader_next(struct content_reader *r)
 
 void content_reader_close(struct content_reader *r)
 {
-	for (unsigned i = 0; i < 16; i++)
+	for (unsigned i = 0; i < READERS; i++)
 		if (readers[i] == r)
 			readers[i] = NULL;
 	free(r);
@@ -549,7 +550,7 @@ void content_reader_close(struct content_reader *r)
 void fixture_content(void)
 {
 	fx.slow_content = false;
-	for (unsigned i = 0; i < 16; i++)
+	for (unsigned i = 0; i < READERS; i++)
 		if (readers[i] != NULL)
 			readers[i]->ready(readers[i]->arg);
 }
@@ -687,7 +688,7 @@ void fakes_begin(void)
 void fakes_end(void)
 {
 	assert_true(TAILQ_EMPTY(&questions));
-	for (unsigned i = 0; i < 16; i++)
+	for (unsigned i = 0; i < READERS; i++)
 		assert_null(readers[i]);
 	for (unsigned i = 0; i < fx.connection_count; i++)
 		free(fx.connections[i]);

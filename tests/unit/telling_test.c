@@ -333,6 +333,37 @@ static void test_delay_at_a_resting_site(void **state)
 	fixture_end();
 }
 
+/* A whole backlog is to be told of at once: so many are made at a time as memory allows for, and each once. */
+static void test_delay_of_a_backlog(void **state)
+{
+	(void)state;
+	enum { MAILS = 500 };
+	fixture_begin("retry {\n first = 30m\n max = 30m\n warn = 4h\n}\n");
+	zone(SITE, "AAAA", "NODATA");
+	for (unsigned i = 0; i < MAILS; i++)
+		mail_stored(5 + i, "b@d.example", BEGIN - HOURS(3) - MINUTES(45), false);
+	dns_run();
+	dial_end(dial_to(SITE), "192.0.2.1 refused");
+	commit_all();
+	pass(site_named(SITE)->due.at - core_now(&fx.q));
+	dns_run();
+	uint64_t delayed = counter_get(COUNTER_notices_delayed);
+	fx.slow_content = true;
+	dial_end(dial_to(SITE), "192.0.2.1 refused");
+	pass(SECONDS(5));
+	assert_in_range(fx.pins, 60, 70);
+	while (fx.pins > 0) {
+		assert_in_range(fx.pins, 1, 70);
+		fixture_content();
+		fx.slow_content = true;
+		commit_all();
+		pass(SECONDS(1));
+	}
+	assert_int_equal(counter_get(COUNTER_notices_delayed), delayed + MAILS);
+	dns_run();
+	fixture_end();
+}
+
 /* ---- what cannot be stored ---- */
 
 /* The group fails: nothing was told, and what it says of recipients that were delivered is written alone. */
@@ -472,6 +503,7 @@ int main(void)
 		cmocka_unit_test(test_told_is_in_the_envelope),
 		cmocka_unit_test(test_no_delay_told),
 		cmocka_unit_test(test_delay_at_a_resting_site),
+		cmocka_unit_test(test_delay_of_a_backlog),
 		cmocka_unit_test(test_not_stored),
 		cmocka_unit_test(test_warning_not_stored),
 		cmocka_unit_test(test_envelope_of_a_notice),
