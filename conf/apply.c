@@ -2,32 +2,31 @@
 #include "conf/apply.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "conf/keys.h"
 #include "conf/openrelay.h"
 #include "conf/policy.h"
+#include "conf/titled.h"
 
 enum { WHY_MAX = 2048 };
 
-/* A route while the file is read: what stands in the file first is wanted after sorting. */
-struct draft {
-	struct conf_route route;
-	const struct grammar_place *at;
-	size_t order;
+/* What is known of the instances of one block with titles while the file is read. */
+struct instances {
+	const struct grammar_value **titles; /* of each instance in the configuration's array */
+	size_t room;
 };
 
 struct apply {
 	struct conf *c;
 	struct grammar_errors *errors;
 	struct buf why;
-	const struct grammar_item **given;    /* the item that set each row, in this instance of its block */
-	const struct grammar_item **blocks;   /* the first of each block without title */
-	const struct grammar_place **listens; /* where each listener stands */
-	struct draft *routes;
-	size_t route_count, route_room;
-	int fatal; /* -ENOMEM */
+	const struct grammar_item **given;  /* the item that set each row, in this instance of its block */
+	const struct grammar_item **blocks; /* the first of each block without title */
+	struct instances *instances;	    /* of each row of conf_titled */
+	int fatal;			    /* -ENOMEM */
 };
 
 struct conf *conf_new(void)
@@ -65,10 +64,15 @@ static void init_members(const char *block, void *base)
 			value_init(&conf_keys[i].rule, (char *)base + conf_keys[i].at);
 }
 
-static void free_route(struct conf_route *route)
+static void free_instances(struct conf *c, const struct conf_titled *t)
 {
-	free(route->pattern);
-	free_members("route", route);
+	for (size_t i = 0; i < titled_count(t, c); i++) {
+		void *item = titled_item(t, c, i);
+		free_members(t->block, item);
+		if (t->free_title != NULL)
+			t->free_title(item);
+	}
+	free(titled_item(t, c, 0));
 }
 
 void conf_free(struct conf *c)
@@ -76,14 +80,10 @@ void conf_free(struct conf *c)
 	for (size_t i = 0; i < conf_key_count; i++)
 		if (!in_titled_block(&conf_keys[i]))
 			value_fini(&conf_keys[i].rule, (char *)c + conf_keys[i].at);
-	for (size_t i = 0; i < c->listen_count; i++)
-		free_members("listen", &c->listen[i]);
-	for (size_t i = 0; i < c->route_count; i++)
-		free_route(&c->routes[i]);
+	for (size_t i = 0; i < conf_titled_count; i++)
+		free_instances(c, &conf_titled[i]);
 	for (size_t i = 0; i < c->file_count; i++)
 		free(c->files[i]);
-	free(c->listen);
-	free(c->routes);
 	free(c->files);
 	free(c->origins);
 	free(c->file);
@@ -186,51 +186,46 @@ static void forget_given(struct apply *a, const char *block)
 			a->given[i] = NULL;
 }
 
-/* Room for one more listener; NULL: too many, or no memory. */
-static struct conf_listen *add_listen(struct apply *a, const struct grammar_place *at)
+/* One more instance of a block with titles, empty; NULL: too many, or no memory. */
+static void *add_instance(struct apply *a, const struct conf_titled *t, const struct grammar_value *title)
 {
-	struct conf *c = a->c;
-	if (c->listen_count == CONF_LISTEN_MAX) {
-		grammar_error(a->errors, at, "more than %d listeners; expected fewer", CONF_LISTEN_MAX);
+	struct instances *known = &a->instances[t - conf_titled];
+	size_t count = titled_count(t, a->c);
+	if (count == t->most) {
+		grammar_error(a->errors, &title->at, "more than %zu %s; expected fewer", t->most, t->many);
 		return NULL;
 	}
-	if (c->listen == NULL) {
-		a->listens = a->listens ? a->listens : calloc(CONF_LISTEN_MAX, sizeof(void *));
-		c->listen = a->listens ? calloc(CONF_LISTEN_MAX, sizeof *c->listen) : NULL;
-		if (c->listen == NULL) {
+	if (count == known->room) {
+		size_t room = known->room ? known->room * 2 : 16;
+		void *titles = reallocarray(known->titles, room, sizeof *known->titles);
+		known->titles = titles ? titles : known->titles;
+		void *items = titles ? reallocarray(titled_item(t, a->c, 0), room, t->size) : NULL;
+		if (items == NULL) {
 			a->fatal = -ENOMEM;
 			return NULL;
 		}
+		titled_set(t, a->c, items, count);
+		known->room = room;
 	}
-	a->listens[c->listen_count] = at;
-	return &c->listen[c->listen_count++];
+	char *item = titled_item(t, a->c, count);
+	memset(item, 0, t->size);
+	init_members(t->block, item);
+	known->titles[count] = title;
+	titled_set(t, a->c, titled_item(t, a->c, 0), count + 1);
+	return item;
 }
 
-/* NULL: an error, reported. */
-static void *open_listen(struct apply *a, const struct grammar_value *title)
+static int read_listen(struct apply *a, void *item, const struct grammar_value *title)
 {
 	char shown[GRAMMAR_SHOWN];
-	struct endpoint at;
-	if (value_read_endpoint(&at, title->text, 25) != 0) {
-		grammar_error(a->errors, &title->at, "listen %s; expected ADDRESS:PORT, or [ADDRESS]:PORT for IPv6",
-			grammar_show(title->text, shown));
-		return NULL;
-	}
-	for (size_t i = 0; i < a->c->listen_count; i++)
-		if (endpoint_equal(&a->c->listen[i].at, &at)) {
-			given_twice(a, &title->at, "listen ", title->text, a->listens[i]);
-			return NULL;
-		}
-	struct conf_listen *l = add_listen(a, &title->at);
-	if (l == NULL)
-		return NULL;
-	l->at = at;
-	l->origin = origin_of(a, &title->at);
-	return l;
+	if (value_read_endpoint(&((struct conf_listen *)item)->at, title->text, 25) == 0)
+		return 0;
+	grammar_error(a->errors, &title->at, "listen %s; expected ADDRESS:PORT, or [ADDRESS]:PORT for IPv6",
+		grammar_show(title->text, shown));
+	return -EINVAL;
 }
 
-/* NULL: an error, reported. */
-static void *open_route(struct apply *a, const struct grammar_value *title)
+static int read_route(struct apply *a, void *item, const struct grammar_value *title)
 {
 	char shown[GRAMMAR_SHOWN];
 	const char *name = *title->text == '.' ? title->text + 1 : title->text;
@@ -238,40 +233,21 @@ static void *open_route(struct apply *a, const struct grammar_value *title)
 		grammar_error(a->errors, &title->at,
 			"route %s; expected DOMAIN, .DOMAIN (its subdomains) or *, in ASCII (xn--…)",
 			grammar_show(title->text, shown));
-		return NULL;
-	}
-	if (a->route_count == CONF_ROUTES_MAX) {
-		grammar_error(a->errors, &title->at, "more than %d routes; expected fewer", CONF_ROUTES_MAX);
-		return NULL;
-	}
-	if (a->route_count == a->route_room) {
-		size_t room = a->route_room ? a->route_room * 2 : 16;
-		struct draft *routes = reallocarray(a->routes, room, sizeof *routes);
-		if (routes == NULL) {
-			a->fatal = -ENOMEM;
-			return NULL;
-		}
-		a->routes = routes;
-		a->route_room = room;
+		return -EINVAL;
 	}
 	char *pattern = strdup(title->text);
-	if (pattern == NULL) {
-		a->fatal = -ENOMEM;
-		return NULL;
-	}
+	if (pattern == NULL)
+		return -ENOMEM;
 	for (char *p = pattern; *p != '\0'; p++)
 		*p = (char)(*p >= 'A' && *p <= 'Z' ? *p - 'A' + 'a' : *p);
-	struct draft *d = &a->routes[a->route_count];
-	*d = (struct draft){.at = &title->at, .order = a->route_count++};
-	d->route.pattern = pattern;
-	init_members("route", &d->route);
-	d->route.origin = origin_of(a, &title->at);
-	return &d->route;
+	((struct conf_route *)item)->pattern = pattern;
+	return 0;
 }
 
 /* Mail that is dropped or refused goes nowhere: of `relay`, `discard` and `reject` a route has one. */
-static void check_route(struct apply *a, const struct conf_route *r)
+static void check_route(struct apply *a, const void *base)
 {
+	const struct conf_route *r = base;
 	static const char *const names[] = {"relay", "discard", "reject"};
 	const struct grammar_item *first = NULL;
 	for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
@@ -296,8 +272,9 @@ static void check_route(struct apply *a, const struct conf_route *r)
 }
 
 /* A route's times in force, some given there, some for all: first <= max <= give_up. */
-static void check_schedule(struct apply *a, const struct conf_route *r, const struct grammar_place *at)
+static void check_schedule(struct apply *a, const void *item, const struct grammar_place *at)
 {
+	const struct conf_route *r = item;
 	const struct retry_times p = policy_of(a->c, r).retry;
 	const struct {
 		const char *small, *large;
@@ -318,6 +295,43 @@ static void check_schedule(struct apply *a, const struct conf_route *r, const st
 		value_write(&key->rule, &rows[i].large_value, &a->why);
 		grammar_error(a->errors, at, "%s), here or in block retry; expected at most that", why(a));
 	}
+}
+
+/* What reads and checks a block with titles, one row for each of conf_titled. */
+static const struct titled_reader {
+	const char *block;
+	/* Reads the title into the instance. 0; -EINVAL, reported; -ENOMEM. */
+	int (*read)(struct apply *a, void *item, const struct grammar_value *title);
+	/* Looks at what one instance was given; NULL: the rows say it all. */
+	void (*check)(struct apply *a, const void *item);
+	/* The same when the whole file is known. */
+	void (*check_whole)(struct apply *a, const void *item, const struct grammar_place *at);
+} titled_readers[] = {
+	{"listen", read_listen, NULL, NULL},
+	{"route", read_route, check_route, check_schedule},
+};
+
+static const struct titled_reader *reader_of(const struct conf_titled *t)
+{
+	const struct titled_reader *r = titled_readers;
+	while (strcmp(r->block, t->block) != 0)
+		r++;
+	return r;
+}
+
+/* One instance with its title read; NULL: an error, reported. */
+static void *open_instance(struct apply *a, const struct conf_titled *t, const struct grammar_value *title)
+{
+	void *item = add_instance(a, t, title);
+	if (item == NULL)
+		return NULL;
+	*(struct conf_origin *)item = origin_of(a, &title->at);
+	int err = reader_of(t)->read(a, item, title);
+	if (err == 0)
+		return item;
+	a->fatal = err == -ENOMEM ? err : a->fatal;
+	titled_set(t, a->c, titled_item(t, a->c, 0), titled_count(t, a->c) - 1);
+	return NULL;
 }
 
 static void apply_block(struct apply *a, const struct grammar_item *item)
@@ -343,6 +357,7 @@ static void apply_block(struct apply *a, const struct grammar_item *item)
 			*first = item;
 		return;
 	}
+	const struct conf_titled *t = titled_find(block->name);
 	if (item->values == NULL)
 		grammar_error(a->errors, &item->at, "block %s has no title; expected %s", block->name, block->title);
 	/* the errors inside a block with several titles are the same for each of them: told for the first */
@@ -351,47 +366,67 @@ static void apply_block(struct apply *a, const struct grammar_item *item)
 	struct grammar_errors silent = {.text = &nowhere}, *loud = a->errors;
 	bool told = false;
 	for (const struct grammar_value *title = item->values; title != NULL && a->fatal == 0; title = title->next) {
-		void *base = strcmp(block->name, "listen") == 0 ? open_listen(a, title) : open_route(a, title);
+		void *base = open_instance(a, t, title);
 		if (base == NULL || item->broken)
 			continue;
 		forget_given(a, block->name);
 		a->errors = told ? &silent : loud;
 		apply_settings(a, block->name, base, item->items);
-		if (strcmp(block->name, "route") == 0)
-			check_route(a, base);
+		if (reader_of(t)->check != NULL)
+			reader_of(t)->check(a, base);
 		a->errors = loud;
 		told = true;
 	}
 }
 
-static int compare_drafts(const void *left, const void *right)
+struct order {
+	const struct conf_titled *t;
+	const char *items;
+};
+
+static int compare_instances(const void *left, const void *right, void *arg)
 {
-	const struct draft *a = left, *b = right;
-	int order = strcmp(a->route.pattern, b->route.pattern);
-	return order ? order : a->order < b->order ? -1 : 1;
+	const struct order *o = arg;
+	size_t a = *(const size_t *)left, b = *(const size_t *)right;
+	int order = o->t->compare(o->items + a * o->t->size, o->items + b * o->t->size);
+	return order ? order : a < b ? -1 : 1;
 }
 
-/* Moves the routes into the configuration, sorted. */
-static void settle_routes(struct apply *a)
+/* Reports titles given twice, and sorts the instances if they are to be. */
+static void settle_instances(struct apply *a, const struct conf_titled *t)
 {
-	struct conf *c = a->c;
-	if (a->route_count == 0)
+	const struct grammar_value **titles = a->instances[t - conf_titled].titles;
+	const size_t count = titled_count(t, a->c);
+	if (count == 0)
 		return;
-	c->routes = calloc(a->route_count, sizeof *c->routes);
-	if (c->routes == NULL) {
+	struct order order = {.t = t, .items = titled_item(t, a->c, 0)};
+	size_t *places = calloc(count, sizeof *places);
+	char *sorted = calloc(count, t->size), name[32];
+	if (places == NULL || sorted == NULL) {
 		a->fatal = -ENOMEM;
-		return;
+		goto out;
 	}
-	qsort(a->routes, a->route_count, sizeof *a->routes, compare_drafts);
-	for (size_t i = 0; i < a->route_count; i++) {
-		struct draft *d = &a->routes[i];
-		if (i > 0 && strcmp(c->routes[i - 1].pattern, d->route.pattern) == 0)
-			given_twice(a, d->at, "route ", d->route.pattern, d[-1].at);
-		check_schedule(a, &d->route, d->at);
-		c->routes[i] = d->route;
-		c->route_count++;
+	for (size_t i = 0; i < count; i++)
+		places[i] = i;
+	qsort_r(places, count, sizeof *places, compare_instances, &order);
+	snprintf(name, sizeof name, "%s ", t->block);
+	for (size_t i = 0; i < count; i++) {
+		const char *item = order.items + places[i] * t->size;
+		if (i > 0 && t->compare(order.items + places[i - 1] * t->size, item) == 0)
+			given_twice(
+				a, &titles[places[i]]->at, name, titles[places[i]]->text, &titles[places[i - 1]]->at);
+		if (reader_of(t)->check_whole != NULL)
+			reader_of(t)->check_whole(a, item, &titles[places[i]]->at);
+		memcpy(sorted + i * t->size, item, t->size);
 	}
-	a->route_count = 0;
+	if (t->sorted) {
+		free(titled_item(t, a->c, 0));
+		titled_set(t, a->c, sorted, count);
+		sorted = NULL;
+	}
+out:
+	free(sorted);
+	free(places);
 }
 
 /* Sets a member from its preset, which is right by the table's own test. */
@@ -447,14 +482,14 @@ static void apply_machine(struct apply *a, const char *name, const struct conf_m
 		c->loops = machine->processors < 1 ? 1 : machine->processors > 63 ? 63 : machine->processors;
 }
 
-static void apply_listen(struct apply *a, const char *name)
+static void apply_listen(struct apply *a, const struct grammar_value *nowhere)
 {
-	const struct grammar_place nowhere = {.file = name};
 	static const enum family families[] = {FAMILY_IPV6, FAMILY_IPV4};
 	for (size_t i = 0; i < 2; i++) {
-		struct conf_listen *l = add_listen(a, &nowhere);
-		if (l != NULL)
-			l->at = (struct endpoint){.ip.family = (uint8_t)families[i], .port = 25};
+		struct conf_listen *l = add_instance(a, titled_find("listen"), nowhere);
+		if (l == NULL)
+			return;
+		l->at = (struct endpoint){.ip.family = (uint8_t)families[i], .port = 25};
 	}
 }
 
@@ -511,6 +546,26 @@ static void check_clients(struct apply *a, const char *file)
 			"clients: %s, or open_relay = i-know-that-everybody-may-relay", why(a));
 }
 
+/* What stands in for what was not given, and what can be looked at only then. */
+static void settle(struct apply *a, const char *name, const struct conf_machine *machine, unsigned before)
+{
+	const struct grammar_value nowhere = {.text = "", .at = {.file = name}};
+	struct conf *c = a->c;
+	apply_presets(a);
+	if (a->fatal == 0)
+		apply_machine(a, name, machine);
+	if (a->fatal == 0 && c->listen_count == 0 && a->errors->count == before)
+		apply_listen(a, &nowhere);
+	for (size_t i = 0; i < conf_titled_count && a->fatal == 0; i++)
+		settle_instances(a, &conf_titled[i]);
+	if (a->fatal != 0)
+		return;
+	check_together(a, name);
+	check_clients(a, name);
+	if (c->retry.greylist > c->retry.first)
+		c->retry.greylist = c->retry.first;
+}
+
 int conf_apply(struct conf *c, const char *name, const struct grammar_item *items, const struct conf_machine *machine,
 	struct grammar_errors *e)
 {
@@ -519,7 +574,8 @@ int conf_apply(struct conf *c, const char *name, const struct grammar_item *item
 	buf_init(&a.why, WHY_MAX);
 	a.given = calloc(conf_key_count, sizeof(void *));
 	a.blocks = calloc(conf_block_count, sizeof(void *));
-	if (a.given == NULL || a.blocks == NULL)
+	a.instances = calloc(conf_titled_count, sizeof *a.instances);
+	if (a.given == NULL || a.blocks == NULL || a.instances == NULL)
 		a.fatal = -ENOMEM;
 	for (const struct grammar_item *i = items; i != NULL && a.fatal == 0; i = i->next) {
 		if (i->kind == GRAMMAR_SETTING)
@@ -528,23 +584,10 @@ int conf_apply(struct conf *c, const char *name, const struct grammar_item *item
 			apply_block(&a, i);
 	}
 	if (a.fatal == 0)
-		apply_presets(&a);
-	if (a.fatal == 0)
-		apply_machine(&a, name, machine);
-	if (a.fatal == 0 && c->listen_count == 0 && e->count == before)
-		apply_listen(&a, name);
-	if (a.fatal == 0)
-		settle_routes(&a);
-	if (a.fatal == 0) {
-		check_together(&a, name);
-		check_clients(&a, name);
-		if (c->retry.greylist > c->retry.first)
-			c->retry.greylist = c->retry.first;
-	}
-	for (size_t i = 0; i < a.route_count; i++)
-		free_route(&a.routes[i].route);
-	free(a.routes);
-	free(a.listens);
+		settle(&a, name, machine, before);
+	for (size_t i = 0; i < conf_titled_count && a.instances != NULL; i++)
+		free(a.instances[i].titles);
+	free(a.instances);
 	free(a.blocks);
 	free(a.given);
 	buf_fini(&a.why);

@@ -6,8 +6,6 @@
 #include "conf/conf.h"
 #include "conf/grammar.h"
 
-enum { CONF_LISTEN_MAX = 256, CONF_ROUTES_MAX = 100000 };
-
 /* What the defaults of `hostname` and `loops` are made of. */
 struct conf_machine {
 	const char *hostname;

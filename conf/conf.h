@@ -30,6 +30,8 @@ struct conf_origin {
 	uint32_t line;
 };
 
+enum { CONF_LISTEN_MAX = 256, CONF_ROUTES_MAX = 100000 };
+
 /* listen ADDRESS:PORT { … } */
 struct conf_listen {
 	struct conf_origin origin;

@@ -6,6 +6,8 @@
 #include <string.h>
 #include <sys/un.h>
 
+#include "conf/titled.h"
+
 #define MS UINT64_C(1)
 #define SECOND (1000 * MS)
 #define MINUTE (60 * SECOND)
@@ -349,16 +351,20 @@ static int dump_block(const struct conf *c, const struct conf_block *block, stru
 	return err == 0 && *block->name ? buf_append_str(out, "}\n") : err;
 }
 
-/* A block with a title, on one line; `base` is its struct. */
-static int dump_titled(const struct conf *c, const char *block, const char *title, const void *base,
-	const struct conf_origin *origin, struct buf *out)
+/* One instance of a block with titles, on one line. */
+static int dump_titled(const struct conf *c, const struct conf_titled *t, size_t which, struct buf *out)
 {
+	const char *base = titled_item(t, c, which);
 	size_t start = out->len;
-	int err = buf_printf(out, "%s %s { ", block, title);
+	int err = buf_printf(out, "%s ", t->block);
+	if (err == 0)
+		err = t->write_title(base, out);
+	if (err == 0)
+		err = buf_append_str(out, " { ");
 	for (size_t i = 0; err == 0 && i < conf_key_count; i++) {
 		const struct conf_key *key = &conf_keys[i];
-		const char *member = (const char *)base + key->at;
-		if (strcmp(key->block, block) != 0 || value_empty(&key->rule, member))
+		const char *member = base + key->at;
+		if (strcmp(key->block, t->block) != 0 || value_empty(&key->rule, member))
 			continue;
 		err = buf_printf(out, "%s = ", key->name);
 		if (err == 0)
@@ -368,23 +374,20 @@ static int dump_titled(const struct conf *c, const char *block, const char *titl
 	}
 	if (err == 0)
 		err = buf_append_str(out, "}");
-	return err ? err : end_line(c, origin, start, out);
+	return err ? err : end_line(c, titled_origin(t, c, which), start, out);
 }
 
 int conf_dump(const struct conf *c, struct buf *out)
 {
-	char title[ENDPOINT_TEXT];
 	int err = 0;
 	for (size_t i = 0; err == 0 && i < conf_block_count; i++)
 		if (conf_blocks[i].title == NULL)
 			err = dump_block(c, &conf_blocks[i], out);
 	if (err == 0)
 		err = buf_append_str(out, "\n");
-	for (size_t i = 0; err == 0 && i < c->listen_count; i++)
-		err = dump_titled(c, "listen", endpoint_format(&c->listen[i].at, title), &c->listen[i],
-			&c->listen[i].origin, out);
-	for (size_t i = 0; err == 0 && i < c->route_count; i++)
-		err = dump_titled(c, "route", c->routes[i].pattern, &c->routes[i], &c->routes[i].origin, out);
+	for (size_t i = 0; err == 0 && i < conf_titled_count; i++)
+		for (size_t k = 0; err == 0 && k < titled_count(&conf_titled[i], c); k++)
+			err = dump_titled(c, &conf_titled[i], k, out);
 	return err;
 }
 

@@ -361,7 +361,7 @@ static void errors(void **state)
 		{"route a_b { }", "t:1:7: route \"a_b\"; expected DOMAIN, …\n"},
 		{"route *.example { }", "t:1:7: route \"*.example\"; expected DOMAIN, …\n"},
 		{"route . { }", "t:1:7: route \".\"; expected DOMAIN, …\n"},
-		{"route .a { }\nroute b { }\nroute .A { }", "t:3:7: route \".a\" is given twice; first at t:1:7\n"},
+		{"route .a { }\nroute b { }\nroute .A { }", "t:3:7: route \".A\" is given twice; first at t:1:7\n"},
 		{"route a, b, a { }", "t:1:13: route \"a\" is given twice; first at t:1:7\n"},
 		{"route a, b { relay = x_y wrong = 1 }",
 			"t:1:22: relay: \"x_y\"; expected [HOST], …\n"

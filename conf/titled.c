@@ -1,0 +1,101 @@
+/* conf/titled.c: state. */
+#include "conf/titled.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+/* ---- listen ---- */
+
+static int compare_listens(const void *left, const void *right)
+{
+	const struct conf_listen *a = left, *b = right;
+	int order = ip_compare(&a->at.ip, &b->at.ip);
+	return order ? order : (a->at.port > b->at.port) - (a->at.port < b->at.port);
+}
+
+static int write_listen(const void *item, struct buf *out)
+{
+	char text[ENDPOINT_TEXT];
+	return buf_append_str(out, endpoint_format(&((const struct conf_listen *)item)->at, text));
+}
+
+/* ---- route ---- */
+
+static int compare_routes(const void *left, const void *right)
+{
+	return strcmp(((const struct conf_route *)left)->pattern, ((const struct conf_route *)right)->pattern);
+}
+
+static int write_route(const void *item, struct buf *out)
+{
+	return buf_append_str(out, ((const struct conf_route *)item)->pattern);
+}
+
+static void free_route(void *item)
+{
+	free(((struct conf_route *)item)->pattern);
+}
+
+/* ---- all of them ---- */
+
+const struct conf_titled conf_titled[] = {
+	{
+		.block = "listen",
+		.many = "listeners",
+		.most = CONF_LISTEN_MAX,
+		.size = sizeof(struct conf_listen),
+		.items = offsetof(struct conf, listen),
+		.count = offsetof(struct conf, listen_count),
+		.compare = compare_listens,
+		.write_title = write_listen,
+	},
+	{
+		.block = "route",
+		.many = "routes",
+		.most = CONF_ROUTES_MAX,
+		.size = sizeof(struct conf_route),
+		.items = offsetof(struct conf, routes),
+		.count = offsetof(struct conf, route_count),
+		.sorted = true,
+		.compare = compare_routes,
+		.write_title = write_route,
+		.free_title = free_route,
+	},
+};
+const size_t conf_titled_count = sizeof conf_titled / sizeof conf_titled[0];
+
+_Static_assert(offsetof(struct conf_listen, origin) == 0, "the origin comes first");
+_Static_assert(offsetof(struct conf_route, origin) == 0, "the origin comes first");
+
+const struct conf_titled *titled_find(const char *block)
+{
+	for (size_t i = 0; i < conf_titled_count; i++)
+		if (strcmp(conf_titled[i].block, block) == 0)
+			return &conf_titled[i];
+	return NULL;
+}
+
+size_t titled_count(const struct conf_titled *t, const struct conf *c)
+{
+	size_t count;
+	memcpy(&count, (const char *)c + t->count, sizeof count);
+	return count;
+}
+
+void *titled_item(const struct conf_titled *t, const struct conf *c, size_t i)
+{
+	char *items; /* the member is a pointer to another type: read by its bytes */
+	memcpy(&items, (const char *)c + t->items, sizeof items);
+	return items ? items + i * t->size : NULL;
+}
+
+const struct conf_origin *titled_origin(const struct conf_titled *t, const struct conf *c, size_t i)
+{
+	return titled_item(t, c, i);
+}
+
+void titled_set(const struct conf_titled *t, struct conf *c, void *items, size_t count)
+{
+	memcpy((char *)c + t->items, &items, sizeof items);
+	memcpy((char *)c + t->count, &count, sizeof count);
+}
