@@ -20,6 +20,7 @@
 	X(bytes_received, "bytes of messages accepted")                                                                \
 	X(relay_denied, "recipients refused: client may not relay")                                                    \
 	X(refused_size, "messages refused: limits { size }")                                                           \
+	X(refused_route, "recipients refused: route { reject }")                                                       \
 	X(refused_recipients, "recipients refused: limits { recipients }")                                             \
 	X(refused_hops, "messages refused: limits { hops }")                                                           \
 	X(refused_line, "commands refused: limits { line }")                                                           \

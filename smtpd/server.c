@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "conf/id.h"
+#include "conf/policy.h"
 #include "queue/mail/address.h"
 #include "queue/mail/envelope.h"
 #include "smtpd/command.h"
@@ -65,19 +66,25 @@ static void forget_transaction(struct smtp_server *s)
 	s->slice_len = 0;
 }
 
-static void say_refusal(struct smtp_server *s, enum smtp_refusal why)
+/* `words`: in place of the refusal's own. */
+static void say_in_words(struct smtp_server *s, enum smtp_refusal why, const char *words)
 {
 	const char *enhanced = refusals[why].enhanced, *blank = enhanced[0] ? " " : "";
 	if (refusals[why].code == 421) /* RFC 5321 §4.2.2: with our name */
-		say(s, "421 %s %s: %s\r\n", enhanced, s->conf->hostname, refusals[why].text);
+		say(s, "421 %s %s: %s\r\n", enhanced, s->conf->hostname, words);
 	else
-		say(s, "%u %s%s%s\r\n", (unsigned)refusals[why].code, enhanced, blank, refusals[why].text);
+		say(s, "%u %s%s%s\r\n", (unsigned)refusals[why].code, enhanced, blank, words);
 }
 
-static void refuse_what(struct smtp_server *s, enum smtp_refusal why, const struct piece *what)
+static void say_refusal(struct smtp_server *s, enum smtp_refusal why)
+{
+	say_in_words(s, why, refusals[why].text);
+}
+
+static void refuse_in_words(struct smtp_server *s, enum smtp_refusal why, const struct piece *what, const char *words)
 {
 	s->host->refused(s->arg, why, what ? (const char *)what->at : NULL, what ? what->len : 0);
-	say_refusal(s, why);
+	say_in_words(s, why, words);
 	if (refusals[why].code == 421)
 		enter(s, SMTP_CLOSED);
 	if (s->state == SMTP_CLOSED || refusals[why].code < 500 || ++s->errors < s->conf->limits.errors)
@@ -85,6 +92,11 @@ static void refuse_what(struct smtp_server *s, enum smtp_refusal why, const stru
 	s->host->refused(s->arg, SMTP_REFUSED_ERRORS, NULL, 0);
 	say_refusal(s, SMTP_REFUSED_ERRORS);
 	enter(s, SMTP_CLOSED);
+}
+
+static void refuse_what(struct smtp_server *s, enum smtp_refusal why, const struct piece *what)
+{
+	refuse_in_words(s, why, what, refusals[why].text);
 }
 
 static void refuse(struct smtp_server *s, enum smtp_refusal why)
@@ -185,6 +197,14 @@ static bool too_many_recipients(const struct smtp_server *s)
 	return s->rcpt_count >= s->conf->limits.recipients || s->rcpt_count >= ENVELOPE_RCPTS_MAX;
 }
 
+/* What a route's `reject` says to the recipients of its domain; NULL: it has none. */
+static const char *rejected(const struct smtp_server *s, const char *address, bool *soft)
+{
+	const struct conf_route *r = conf_route(s->conf, address_domain(address));
+	*soft = r != NULL && policy_of(s->conf, r).soft_bounce;
+	return r != NULL ? r->reject : NULL;
+}
+
 static void on_rcpt(struct smtp_server *s, const struct piece *args)
 {
 	struct command_path path;
@@ -205,6 +225,12 @@ static void on_rcpt(struct smtp_server *s, const struct piece *args)
 		else
 			refuse_what(s, SMTP_REFUSED_RECIPIENTS, args);
 		s->told_recipients = true;
+		return;
+	}
+	bool soft;
+	const char *reject = rejected(s, path.address, &soft);
+	if (reject != NULL) {
+		refuse_in_words(s, soft ? SMTP_REFUSED_ROUTE_SOFT : SMTP_REFUSED_ROUTE, args, reject);
 		return;
 	}
 	/* A bare postmaster is ours (RFC 5321 §4.5.1). */

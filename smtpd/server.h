@@ -69,6 +69,8 @@ enum smtp_want {
 	X(NEED_MAIL, 503, "5.5.1", "Say MAIL first")                                                                   \
 	X(NO_RECIPIENTS, 554, "5.5.1", "No valid recipients")                                                          \
 	X(RELAY, 550, "5.7.1", "Relaying denied: your address is not in `clients`")                                    \
+	X(ROUTE, 550, "5.7.1", "Refused by the route of its domain")                                                   \
+	X(ROUTE_SOFT, 450, "4.7.1", "Refused by the route of its domain, for now (soft_bounce)")                       \
 	X(RECIPIENTS, 452, "4.5.3", "Too many recipients")                                                             \
 	X(SIZE, 552, "5.3.4", "Message too big")                                                                       \
 	X(HOPS, 554, "5.4.6", "Too many Received fields: this looks like a loop")                                      \

@@ -76,6 +76,8 @@ static const struct {
 } refusal_counters[] = {
 	{SMTP_REFUSED_RELAY, COUNTER_relay_denied},
 	{SMTP_REFUSED_SIZE, COUNTER_refused_size},
+	{SMTP_REFUSED_ROUTE, COUNTER_refused_route},
+	{SMTP_REFUSED_ROUTE_SOFT, COUNTER_refused_route},
 	{SMTP_REFUSED_RECIPIENTS, COUNTER_refused_recipients},
 	{SMTP_REFUSED_HOPS, COUNTER_refused_hops},
 	{SMTP_REFUSED_LINE_LONG, COUNTER_refused_line},

@@ -74,7 +74,11 @@ static const struct smtp_server_host host = {on_room, on_refused};
 static struct conf test_conf(void)
 {
 	static char name[] = "r.example";
-	struct conf c = {.hostname = name};
+	static char gone[] = "gone.example", closed[] = "gone.example is closed, see new.example";
+	static char soft[] = "soft.example", moves[] = "it moves";
+	static struct conf_route routes[] = {{.pattern = gone, .reject = closed},
+		{.pattern = soft, .reject = moves, .soft_bounce = CONF_ANSWER_YES}};
+	struct conf c = {.hostname = name, .routes = routes, .route_count = 2};
 	c.limits.size = 1000;
 	c.limits.recipients = 3;
 	c.limits.hops = 2;
@@ -461,6 +465,26 @@ static void test_relaying(void **state)
 	}
 }
 
+/* What a route refuses is refused at RCPT: the client knows at once, and the rest of its message goes its way. */
+static void test_rejecting_routes(void **state)
+{
+	(void)state;
+	static const struct dialogue rows[] = {
+		{.in = EHLO M "RCPT TO:<x@Gone.example>\r\n" R
+			      "RCPT TO:<x@soft.example>\r\nRCPT TO:<x@a.gone.example>\r\n"
+			      "DATA\r\nx\r\n.\r\n",
+			.said = G HI MOK "550 5.7.1 gone.example is closed, see new.example\r\n" ROK
+					 "450 4.7.1 it moves\r\n" ROK GO Q1,
+			.messages = "a@b|c@d|x@a.gone.example|\nReceived: from c.example ([192.0.2.1])\r\n"
+				    "\tby r.example with ESMTP id 0000000000001;\r\n\t" DATE "\r\nx\r\n"},
+		{.in = EHLO M "RCPT TO:<x@gone.example>\r\nDATA\r\n",
+			.said = G HI MOK "550 5.7.1 gone.example is closed, see new.example\r\n" NO_RCPT},
+		/* who may not relay does not learn what routes say */
+		{.in = EHLO M "RCPT TO:<x@gone.example>\r\n", .stranger = true, .said = G HI MOK DENIED},
+	};
+	RUN(rows);
+}
+
 /* Events from outside in every state. */
 static void test_events(void **state)
 {
@@ -595,6 +619,7 @@ int main(void)
 		cmocka_unit_test(test_groups),
 		cmocka_unit_test(test_limits),
 		cmocka_unit_test(test_relaying),
+		cmocka_unit_test(test_rejecting_routes),
 		cmocka_unit_test(test_events),
 		cmocka_unit_test(test_output_is_bounded),
 		cmocka_unit_test(test_memory),
