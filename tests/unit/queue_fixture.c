@@ -146,6 +146,7 @@ static struct message *take(
 		.client = "192.0.2.9",
 		.helo = "client.example",
 		.reason = "",
+		.priority = fx.priority,
 		.rcpts = list};
 	while ((word = strsep(&rest, " ")) != NULL) {
 		list[e.rcpt_count] = (struct envelope_rcpt){.address = word, .index = (uint16_t)e.rcpt_count};
