@@ -130,13 +130,19 @@ static void send_work(struct queue *q, struct link *l, struct delivery *d)
 	struct transaction *t = &w->transaction;
 	for (unsigned i = d->first; i < d->first + d->count; i++)
 		if (m->rcpts[i].status == RCPT_QUEUED && !settle_answered(d, m->rcpts[i].index))
-			w->rcpts[t->rcpt_count++] =
-				(struct transaction_rcpt){.address = m->rcpts[i].address, .index = m->rcpts[i].index};
+			w->rcpts[t->rcpt_count++] = (struct transaction_rcpt){.address = m->rcpts[i].address,
+				.orcpt = rcpt_orcpt(&m->rcpts[i]),
+				.index = m->rcpts[i].index,
+				.notify = m->rcpts[i].notify};
 	t->rcpts = w->rcpts;
 	t->id = m->id;
 	t->sender = m->sender;
+	t->envid = message_envid(m);
 	t->size = m->size;
 	t->flags = m->flags;
+	t->priority = message_priority(m);
+	t->has_by = message_by_ms(m) != 0;
+	t->by_s = t->has_by ? ((int64_t)message_by_ms(m) - (int64_t)core_wall(q, core_now(q))) / 1000 : 0;
 	t->done = on_transaction;
 	t->arg = w;
 	w->delivery = d;
@@ -171,7 +177,7 @@ static bool take_answers(struct queue *q, struct work *w)
 		}
 		settle_rcpt(q, d, r->index, status, r->answered ? &r->reply : &w->transaction.last);
 		if (status == RCPT_DELIVERED)
-			telling_relayed(d, r->index, connection_info(w->link->connection)->dsn);
+			telling_relayed(d, r->index, connection_info(w->link->connection)->peer.dsn);
 		if (class == 4 && tries->first_4yz.ip.family == FAMILY_NONE) {
 			tries->first_4yz = connection_info(w->link->connection)->to;
 			tries->greylisted = reply_is_greylisting(&r->reply);

@@ -4,12 +4,13 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
 
+#include "queue/deliver/commands.h"
+#include "queue/deliver/needs.h"
 #include "queue/mail/envelope.h"
 
 /* Commands are written until so many bytes wait to be sent; one more always fits. */
-enum { OUT_ENOUGH = 8192, OUT_LIMIT = 16384 };
+enum { OUT_ENOUGH = 8192, OUT_LIMIT = OUT_ENOUGH + 2 * COMMAND_MOST };
 
 const char *client_state_word(enum client_state s)
 {
@@ -123,9 +124,9 @@ static void close_client(struct client *c, enum fault why)
 	}
 	c->job_count = 0;
 	c->fault = why;
-	c->piece_left = 0;
-	c->slice_count = 0;
+	wire_drop(&c->wire);
 	buf_reset(&c->out);
+	c->out_lines = 0;
 	enter(c, CLIENT_CLOSED);
 }
 
@@ -138,38 +139,34 @@ void client_lost(struct client *c, enum fault why, uint64_t unsent)
 	close_client(c, why);
 }
 
-static void write_text(struct client *c, const char *format, ...) __attribute__((format(printf, 2, 3)));
-static void write_text(struct client *c, const char *format, ...)
+/* Counts one command that was appended to c->out, or the failure to do so. */
+static void wrote(struct client *c, int err)
 {
-	va_list args;
-	va_start(args, format);
-	int err = buf_vprintf(&c->out, format, args);
-	va_end(args);
+	c->unanswered++;
+	c->out_lines++;
 	if (err == 0)
 		return;
 	reply_set(&c->last, 0, "", "%s", strerror(-err));
 	close_client(c, FAULT_LOCAL);
 }
 
-static void write_command(struct client *c, const char *verb)
+static void write_command(struct client *c, const char *format, ...) __attribute__((format(printf, 2, 3)));
+static void write_command(struct client *c, const char *format, ...)
 {
-	c->unanswered++;
-	write_text(c, "%s\r\n", verb);
+	va_list args;
+	va_start(args, format);
+	int err = buf_vprintf(&c->out, format, args);
+	va_end(args);
+	wrote(c, err != 0 ? err : buf_append_str(&c->out, "\r\n"));
+}
+
+/* How many commands may wait for their answers. */
+static unsigned window(const struct client *c)
+{
+	return c->peer.pipelining ? CLIENT_WINDOW : 1;
 }
 
 /* ---- writing transactions ---- */
-
-static void write_mail(struct client *c, struct client_job *job)
-{
-	const struct transaction *t = job->t;
-	bool eightbit = c->eightbit && (t->flags & (ENVELOPE_8BIT | ENVELOPE_BODY_8BIT)) != 0;
-	job->mail_sent = true;
-	c->unanswered++;
-	write_text(c, "MAIL FROM:<%s>", t->sender);
-	if (c->has_size)
-		write_text(c, " SIZE=%llu", (unsigned long long)t->size);
-	write_text(c, "%s\r\n", eightbit ? " BODY=8BITMIME" : "");
-}
 
 static void skip_answered(const struct transaction *t, unsigned *at)
 {
@@ -177,9 +174,18 @@ static void skip_answered(const struct transaction *t, unsigned *at)
 		++*at;
 }
 
-/* Writes the next command of a transaction; false if there is none to write now. */
+/* The content of the first transaction may go out. */
+static void begin_content(struct client *c, struct client_job *job)
+{
+	enum wire_form form = !job->bdat ? WIRE_DATA : job->t->flags & ENVELOPE_BINARY ? WIRE_BINARY : WIRE_BDAT;
+	wire_init(&c->wire, form, job->t->size);
+	job->content = true;
+}
+
+/* Writes the next command of a transaction up to DATA; false if there is none to write now. */
 static bool write_next(struct client *c, struct client_job *job)
 {
+	struct transaction *t = job->t;
 	if (!job->mail_sent) {
 		if (c->needs_rset) {
 			c->needs_rset = false;
@@ -187,32 +193,59 @@ static bool write_next(struct client *c, struct client_job *job)
 			write_command(c, "RSET");
 			return true;
 		}
-		write_mail(c, job);
+		job->mail_sent = true;
+		wrote(c, commands_mail(&c->out, &c->peer, t));
 		return true;
 	}
 	if (job->data_sent || (job->mail_read && !job->mail_ok))
 		return false;
-	skip_answered(job->t, &job->rcpts_sent);
-	if (job->rcpts_sent < job->t->rcpt_count) {
+	skip_answered(t, &job->rcpts_sent);
+	if (job->rcpts_sent < t->rcpt_count) {
 		job->unread++;
-		c->unanswered++;
-		write_text(c, "RCPT TO:<%s>\r\n", job->t->rcpts[job->rcpts_sent++].address);
+		wrote(c, commands_rcpt(&c->out, &c->peer, t, &t->rcpts[job->rcpts_sent++]));
 		return true;
 	}
-	if (job->mail_read && job->unread == 0 && job->accepted == 0)
+	bool read = job->mail_read && job->unread == 0;
+	if (read && t->accepted == 0)
+		return false;
+	if (job->bdat && !read)
 		return false;
 	job->data_sent = true;
-	write_command(c, "DATA");
-	return true;
+	job->data_read = job->bdat;
+	if (job->bdat)
+		begin_content(c, job);
+	else
+		write_command(c, "DATA");
+	return !job->bdat;
 }
 
-/* The end of the content, once all of it has been taken: RFC 5321 §4.1.1.4. */
+/* The end of the content, once all of it has been taken: RFC 5321 §4.1.1.4, RFC 3030 §2. */
 static void write_dot(struct client *c, struct client_job *job)
 {
+	bool lacks = !job->empty && wire_lacks_crlf(&c->wire);
 	job->dot_sent = true;
-	c->unanswered++;
-	write_text(c, "%s.\r\n", job->given == 0 || c->ends_crlf ? "" : "\r\n");
+	if (job->bdat)
+		write_command(c, lacks ? "BDAT 2 LAST\r\n" : "BDAT 0 LAST");
+	else
+		write_command(c, lacks ? "\r\n." : ".");
+	c->out_lines += lacks;
 	job->dot_at = c->sent + c->out.len;
+}
+
+/* What comes behind 354, or behind the answers to RCPT: the next chunk's command, or the end. */
+static void write_around_content(struct client *c, struct client_job *job)
+{
+	size_t n = wire_next_chunk(&c->wire);
+	if (job->dot_sent || job->refused || c->unanswered >= window(c))
+		return;
+	if (n > 0) {
+		write_command(c, "BDAT %zu", n);
+		wire_open_chunk(&c->wire, n);
+		job->chunks_unread++;
+		job->chunk_at = c->sent + c->out.len + n;
+	} else if (job->given_all && wire_idle(&c->wire)) {
+		write_dot(c, job);
+	}
 }
 
 /* Writes what may be sent now: at most a window of commands, one at a time to a peer that does not pipeline. */
@@ -221,14 +254,21 @@ static void write_commands(struct client *c)
 	for (unsigned i = 0; i < c->job_count && c->state != CLIENT_CLOSED; i++) {
 		struct client_job *job = &c->jobs[i];
 		/* without pipelining the dot, unanswered, fills the window */
-		if (i > 0 && !c->jobs[0].dot_sent)
+		if (i > 0 && (!c->jobs[0].dot_sent || c->jobs[0].bdat))
 			return;
-		if (job->content && job->given_all && !job->dot_sent && c->piece_left == 0 && c->slice_count == 0)
-			write_dot(c, job);
-		while (c->out.len < OUT_ENOUGH && c->unanswered < (c->pipelining ? CLIENT_WINDOW : 1u) &&
-			c->state != CLIENT_CLOSED && write_next(c, job))
+		while (c->out.len < OUT_ENOUGH && c->unanswered < window(c) && c->state != CLIENT_CLOSED &&
+			write_next(c, job))
 			;
+		if (job->content)
+			write_around_content(c, job);
 	}
+}
+
+/* Are chunks out, as many as may be without an answer? */
+static bool waits_for_chunks(const struct client *c)
+{
+	const struct client_job *job = &c->jobs[0];
+	return job->chunks_unread > 0 && c->unanswered >= window(c) && c->sent >= job->chunk_at;
 }
 
 /* The state is that of the first transaction. */
@@ -245,7 +285,7 @@ static void settle(struct client *c)
 	else if (job->dot_sent)
 		enter(c, CLIENT_DOT);
 	else if (job->content)
-		enter(c, CLIENT_CONTENT);
+		enter(c, job->refused || waits_for_chunks(c) ? CLIENT_CHUNK : CLIENT_CONTENT);
 	else if (job->data_sent && job->mail_read && job->unread == 0)
 		enter(c, CLIENT_DATA);
 	else
@@ -253,42 +293,6 @@ static void settle(struct client *c)
 }
 
 /* ---- beginning ---- */
-
-/* What may stand between < and > without harm: the sessions check more, but this is the last gate before the wire. */
-static bool is_sendable(const char *address)
-{
-	size_t n = strlen(address);
-	for (size_t i = 0; i < n; i++)
-		if (address[i] < 32 || address[i] > 126)
-			return false;
-	return n <= ADDRESS_MAX;
-}
-
-/* Refuses for the peer what it could not take. True: all recipients have their answer. */
-static bool refuse_ourselves(const struct client *c, struct transaction *t)
-{
-	struct reply own;
-	for (unsigned i = 0; i < t->rcpt_count; i++) {
-		if (is_sendable(t->rcpts[i].address))
-			continue;
-		reply_set(&own, 553, "5.6.7", "the next hop cannot take this recipient's address");
-		answer(&t->rcpts[i], &own);
-		t->last = own;
-	}
-	if (!is_sendable(t->sender)) {
-		reply_set(&own, 553, "5.6.7", "the next hop cannot take the sender's address");
-		answer_all(t, &own);
-	} else if ((t->flags & ENVELOPE_8BIT) != 0 && !c->eightbit) {
-		reply_set(
-			&own, 554, "5.6.3", "the message has 8-bit content and the next hop takes 7-bit content only");
-		answer_all(t, &own);
-	} else if (c->size_limit != 0 && t->size > c->size_limit) {
-		reply_set(&own, 552, "5.3.4", "the message has %llu bytes, the next hop takes %llu",
-			(unsigned long long)t->size, (unsigned long long)c->size_limit);
-		answer_all(t, &own);
-	}
-	return all_answered(t);
-}
 
 int client_begin(struct client *c, struct transaction *t)
 {
@@ -299,13 +303,15 @@ int client_begin(struct client *c, struct transaction *t)
 	t->error = 0;
 	t->fault = FAULT_NONE;
 	t->last = (struct reply){0};
+	t->accepted = 0;
 	for (unsigned i = 0; i < t->rcpt_count; i++)
-		t->rcpts[i].answered = false;
-	if (refuse_ourselves(c, t)) {
+		t->rcpts[i].answered = t->rcpts[i].too_many = false;
+	if (needs_refuse(&c->peer, t)) {
 		end_transaction(c, t, TRANSACTION_ANSWERED);
 		return 0;
 	}
-	c->jobs[c->job_count++] = (struct client_job){.t = t, .first = c->begun == 0};
+	bool bdat = (t->flags & ENVELOPE_BINARY) != 0 || (c->chunking && c->peer.chunking);
+	c->jobs[c->job_count++] = (struct client_job){.t = t, .first = c->begun == 0, .bdat = bdat};
 	c->begun++;
 	settle(c);
 	return 0;
@@ -316,7 +322,7 @@ void client_hello(struct client *c)
 	if (c->state != CLIENT_GREETED)
 		return;
 	enter(c, CLIENT_EHLO);
-	write_text(c, "EHLO %s\r\n", c->helo);
+	write_command(c, "EHLO %s", c->helo);
 }
 
 void client_quit(struct client *c)
@@ -324,7 +330,7 @@ void client_quit(struct client *c)
 	if (c->state >= CLIENT_QUIT || c->job_count > 0)
 		return;
 	enter(c, CLIENT_QUIT);
-	write_text(c, "QUIT\r\n");
+	write_command(c, "QUIT");
 }
 
 /* ---- replies ---- */
@@ -355,28 +361,11 @@ static void on_hello(struct client *c)
 		close_client(c, FAULT_EHLO_4YZ);
 	} else if (reply_class(r) == 5 && c->state == CLIENT_EHLO) {
 		/* RFC 5321 §3.2: an old server knows HELO alone */
-		c->pipelining = c->eightbit = c->has_size = false;
-		c->size_limit = 0;
+		c->peer = (struct capabilities){0};
 		enter(c, CLIENT_HELO);
-		write_text(c, "HELO %s\r\n", c->helo);
+		write_command(c, "HELO %s", c->helo);
 	} else {
 		close_client(c, reply_class(r) == 5 ? FAULT_EHLO_5YZ : FAULT_GARBAGE);
-	}
-}
-
-/* One keyword of the answer to EHLO. */
-static void on_keyword(struct client *c, const char *line)
-{
-	size_t n = strcspn(line, " ");
-	if (n == 10 && strncasecmp(line, "PIPELINING", n) == 0)
-		c->pipelining = true;
-	else if (n == 8 && strncasecmp(line, "8BITMIME", n) == 0)
-		c->eightbit = true;
-	else if (n == 4 && strncasecmp(line, "SIZE", n) == 0) {
-		c->has_size = true;
-		line += n + strspn(line + n, " ");
-		if (*line >= '0' && *line <= '9')
-			c->size_limit = strtoull(line, NULL, 10);
 	}
 }
 
@@ -396,10 +385,11 @@ static void on_rcpt_reply(struct client *c, struct client_job *job)
 	skip_answered(job->t, &job->rcpts_read);
 	struct transaction_rcpt *r = &job->t->rcpts[job->rcpts_read++];
 	if (reply_class(&c->last) == 2) {
-		job->accepted++;
+		job->t->accepted++;
 		return;
 	}
 	answer(r, &c->last);
+	r->too_many = reply_is_too_many(&c->last);
 	job->t->last = c->last;
 }
 
@@ -407,10 +397,8 @@ static void on_data_reply(struct client *c, struct client_job *job)
 {
 	job->data_read = true;
 	if (c->last.code == 354) {
-		job->content = true;
-		c->line_start = true;
-		c->doubled = c->after_cr = c->ends_crlf = false;
-		job->empty = job->accepted == 0;
+		begin_content(c, job);
+		job->empty = job->t->accepted == 0;
 		job->given_all = job->empty;
 		return;
 	}
@@ -418,7 +406,7 @@ static void on_data_reply(struct client *c, struct client_job *job)
 		close_client(c, FAULT_GARBAGE);
 		return;
 	}
-	if (job->accepted > 0)
+	if (job->t->accepted > 0)
 		answer_all(job->t, &c->last);
 }
 
@@ -447,6 +435,43 @@ static void on_dot_reply(struct client *c, struct client_job *job)
 		close_client(c, FAULT_LOAD);
 		return;
 	}
+	/* there are servers for which a refused last chunk ends nothing */
+	c->needs_rset = job->bdat && kind != 2;
+	end_first_job(c);
+}
+
+/* The reply to a chunk that is not the last. RFC 3030 §2: after a refusal nothing counts until RSET. */
+static void on_chunk_reply(struct client *c, struct client_job *job)
+{
+	unsigned kind = reply_class(&c->last);
+	bool whole = job->chunks_unread > 1 || c->sent - c->unsent >= job->chunk_at;
+	job->chunks_unread--;
+	if (c->last.code == 421) {
+		close_client(c, FAULT_LOAD);
+	} else if (kind == 3 || (kind == 2 && !whole)) {
+		close_client(c, FAULT_GARBAGE);
+	} else if (kind != 2) {
+		answer_all(job->t, &c->last);
+		job->refused = true;
+		wire_drop(&c->wire);
+		/* the rest of a chunk would be taken for commands by a server that does not wait for it */
+		if (c->sent < job->chunk_at)
+			close_client(c, FAULT_CLOSED);
+	}
+}
+
+/* Replies to chunks, and to the dot behind them. */
+static void on_bdat_reply(struct client *c, struct client_job *job)
+{
+	if (job->refused)
+		job->chunks_unread -= job->chunks_unread > 0;
+	else if (job->chunks_unread > 0)
+		on_chunk_reply(c, job);
+	else
+		on_dot_reply(c, job);
+	if (c->state == CLIENT_CLOSED || !job->refused || c->unanswered > 0)
+		return;
+	c->needs_rset = true;
 	end_first_job(c);
 }
 
@@ -468,8 +493,10 @@ static void on_job_reply(struct client *c)
 {
 	struct client_job *job = &c->jobs[0];
 	unsigned kind = reply_class(&c->last);
-	if (c->unanswered > 0)
-		c->unanswered--;
+	if (job->content && job->bdat) {
+		on_bdat_reply(c, job);
+		return;
+	}
 	if (job->content) {
 		on_dot_reply(c, job);
 		return;
@@ -502,10 +529,24 @@ static void on_job_reply(struct client *c)
 		end_if_refused(c);
 }
 
+/* Was the command sent that this would be the answer to? What is said before that is no SMTP; 421 may come any time. */
+static bool is_answer(const struct client *c)
+{
+	bool asked = c->state == CLIENT_EHLO || c->state == CLIENT_HELO ||
+		     (c->state >= CLIENT_ENVELOPE && c->state <= CLIENT_DATA);
+	return !asked || c->last.code == 421 || c->unanswered > c->out_lines;
+}
+
 static void on_reply(struct client *c)
 {
 	c->last = c->parser.reply;
 	c->progress++;
+	if (!is_answer(c)) {
+		close_client(c, FAULT_GARBAGE);
+		return;
+	}
+	if (c->unanswered > 0)
+		c->unanswered--;
 	switch (c->state) {
 	case CLIENT_GREETING:
 		on_greeting(c);
@@ -552,8 +593,8 @@ void client_receive(struct client *c, const void *in, size_t len, uint64_t unsen
 				(event == REPLY_MORE && c->parser.line_length >= 4 && memcmp(line, "220-", 4) == 0);
 		if (event == REPLY_MORE)
 			continue;
-		if (c->state == CLIENT_EHLO && c->hello_lines++ > 0)
-			on_keyword(c, line);
+		if (c->state == CLIENT_EHLO && c->hello_lines++ > 0 && !c->parser.cut)
+			capabilities_take(&c->peer, line);
 		if (event == REPLY_COMPLETE) {
 			on_reply(c);
 			reply_parser_init(&c->parser, c->reply_lines, c->reply_bytes);
@@ -563,104 +604,73 @@ void client_receive(struct client *c, const void *in, size_t len, uint64_t unsen
 
 /* ---- output and content ---- */
 
-static void add_slice(struct client *c, const uint8_t *p, size_t n)
-{
-	c->slices[c->slice_count++] = (struct client_slice){p, n, false};
-}
-
-/* Cuts the piece into slices: a line that begins with a dot begins with it twice (RFC 5321 §4.5.2). The second dot is
- * the same byte sent again, so nothing is copied. A bare LF counts as a line's end, for there are servers that believe
- * so. */
-static void cut_slices(struct client *c)
-{
-	if (c->slice_count == 0)
-		c->slice_first = 0;
-	while (c->piece_left > 0 && c->slice_count < CLIENT_SLICES) {
-		const uint8_t *from = c->piece, *end = from + c->piece_left;
-		if (c->line_start && !c->doubled && *from == '.') {
-			add_slice(c, from, 1);
-			c->doubled = true;
-			continue;
-		}
-		const uint8_t *newline = from;
-		while ((newline = memchr(newline, '\n', (size_t)(end - newline))) != NULL) {
-			newline++;
-			if (newline == end || *newline == '.')
-				break;
-		}
-		if (newline == NULL || newline == end) {
-			add_slice(c, from, c->piece_left);
-			c->piece_left = 0;
-			c->line_start = newline != NULL;
-			c->doubled = false;
-			return;
-		}
-		add_slice(c, from, (size_t)(newline + 1 - from));
-		c->piece = newline;
-		c->piece_left = (size_t)(end - newline);
-		c->line_start = c->doubled = true;
-	}
-}
-
-unsigned client_output(struct client *c, struct client_slice out[CLIENT_SLICES + 1])
+unsigned client_output(struct client *c, struct wire_slice out[CLIENT_SLICES + 1])
 {
 	unsigned n = 0;
 	if (c->out.len > 0)
-		out[n++] = (struct client_slice){c->out.data, c->out.len, true};
-	if (c->slice_count == 0)
-		cut_slices(c);
-	for (unsigned i = 0; i < c->slice_count; i++)
-		out[n++] = c->slices[c->slice_first + i];
+		out[n++] = (struct wire_slice){c->out.data, c->out.len, true};
+	wire_cut(&c->wire);
+	for (unsigned i = 0; i < c->wire.count; i++)
+		out[n++] = c->wire.slices[c->wire.first + i];
 	return n;
 }
 
 void client_sent(struct client *c, size_t n)
 {
-	c->sent += n;
 	size_t part = n < c->out.len ? n : c->out.len;
+	c->sent += n;
+	for (size_t i = 0; i < part; i++)
+		c->out_lines -= c->out.data[i] == '\n';
 	buf_consume(&c->out, part);
-	n -= part;
-	while (n > 0 && c->slice_count > 0) {
-		struct client_slice *s = &c->slices[c->slice_first];
-		part = n < s->n ? n : s->n;
-		s->p = (const uint8_t *)s->p + part;
-		s->n -= part;
-		n -= part;
-		if (s->n == 0) {
-			c->slice_first++;
-			c->slice_count--;
-		}
-	}
+	wire_sent(&c->wire, n - part);
 	settle(c);
 }
 
 bool client_wants_content(const struct client *c)
 {
-	const struct client_job *job = &c->jobs[0];
-	return c->state == CLIENT_CONTENT && !job->given_all && c->piece_left == 0 && c->slice_count == 0;
+	return c->state == CLIENT_CONTENT && !c->jobs[0].given_all && wire_idle(&c->wire);
+}
+
+/* Ends the first transaction; the connection must be closed, for content that was begun has no other way out. */
+static void give_up_content(struct client *c, enum transaction_end end)
+{
+	struct transaction *t = c->jobs[0].t;
+	c->jobs[0] = c->jobs[1];
+	c->job_count--;
+	end_transaction(c, t, end);
+	close_client(c, FAULT_LOCAL);
+}
+
+static void refuse_content(struct client *c, int error)
+{
+	if (error != -EILSEQ) {
+		client_content_failed(c, error);
+		return;
+	}
+	reply_set(&c->last, 554, "5.6.0", "the content holds CR or LF alone, which must not be sent");
+	answer_all(c->jobs[0].t, &c->last);
+	give_up_content(c, TRANSACTION_ANSWERED);
 }
 
 void client_content(struct client *c, const void *p, size_t n)
 {
-	const uint8_t *in = p;
-	c->piece = in;
-	c->piece_left = n;
-	c->jobs[0].given += n;
-	bool cr_before = n > 1 ? in[n - 2] == '\r' : c->after_cr;
-	c->ends_crlf = cr_before && in[n - 1] == '\n';
-	c->after_cr = in[n - 1] == '\r';
+	int error = wire_give(&c->wire, p, n);
+	if (error != 0)
+		refuse_content(c, error);
+	else
+		settle(c);
 }
 
 void client_content_end(struct client *c)
 {
-	struct client_job *job = &c->jobs[0];
 	if (c->state != CLIENT_CONTENT)
 		return;
-	if (job->given != job->t->size) {
-		client_content_failed(c, -EBADMSG);
+	int error = wire_end(&c->wire);
+	if (error != 0) {
+		refuse_content(c, error);
 		return;
 	}
-	job->given_all = true;
+	c->jobs[0].given_all = true;
 	settle(c);
 }
 
@@ -672,8 +682,5 @@ void client_content_failed(struct client *c, int error)
 	t->error = error;
 	reply_set(&c->last, 0, "", "the message could not be read from the spool: %s", strerror(-error));
 	t->last = c->last;
-	c->jobs[0] = c->jobs[1];
-	c->job_count--;
-	end_transaction(c, t, TRANSACTION_LOCAL);
-	close_client(c, FAULT_LOCAL);
+	give_up_content(c, TRANSACTION_LOCAL);
 }

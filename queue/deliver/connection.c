@@ -17,6 +17,7 @@
 #include "queue/deliver/client.h"
 #include "queue/deliver/feed.h"
 #include "queue/deliver/outbound.h"
+#include "queue/deliver/socket_fault.h"
 
 /* Milliseconds. RFC 5321 §4.5.3.2 for the last path of all; the dot has its ten minutes on every path. */
 enum {
@@ -110,34 +111,6 @@ static uint64_t now_ms(const struct connection *c)
 	return uv_now(&c->loop->uv);
 }
 
-enum fault connection_fault_of(int uv_error)
-{
-	static const struct {
-		int error;
-		enum fault fault;
-	} rows[] = {
-		{UV_ECONNREFUSED, FAULT_REFUSED},
-		{UV_ENETUNREACH, FAULT_UNREACHABLE},
-		{UV_EHOSTUNREACH, FAULT_UNREACHABLE},
-		{UV_ENETDOWN, FAULT_UNREACHABLE},
-		{UV_EPROTO, FAULT_UNREACHABLE}, /* ICMPv6 parameter problem, ICMP protocol unreachable */
-		{UV_ENOPROTOOPT, FAULT_UNREACHABLE},
-		{UV_EADDRNOTAVAIL, FAULT_UNREACHABLE}, /* no address of our own in that family */
-		{UV_EAFNOSUPPORT, FAULT_UNREACHABLE},
-		{UV_EINVAL, FAULT_UNREACHABLE}, /* a blackhole route */
-		{UV_EACCES, FAULT_UNREACHABLE}, /* a prohibit route */
-		{UV_ETIMEDOUT, FAULT_CONNECT_TIMEOUT},
-		{UV_ECONNRESET, FAULT_RESET},
-		{UV_ECONNABORTED, FAULT_RESET},
-		{UV_EPIPE, FAULT_RESET},
-		{UV_EOF, FAULT_CLOSED},
-	};
-	for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++)
-		if (rows[i].error == uv_error)
-			return rows[i].fault;
-	return FAULT_LOCAL;
-}
-
 /* ---- the end ---- */
 
 static void on_closed_at_home(struct letter *letter);
@@ -150,8 +123,11 @@ static void stop_feeding(struct connection *c)
 
 static bool takes_more(const struct connection *c)
 {
+	uint64_t most = c->message_limit;
+	if (c->client.peer.mail_max != 0 && c->client.peer.mail_max < most)
+		most = c->client.peer.mail_max;
 	return !c->closing && !c->quitting && c->client.state >= CLIENT_READY && c->client.state < CLIENT_QUIT &&
-	       c->accepted < c->message_limit && !outbound_of(c->loop)->draining;
+	       c->accepted < most && !outbound_of(c->loop)->draining;
 }
 
 static void transaction_opened(struct letter *letter);
@@ -233,7 +209,11 @@ static bool last_path(const struct connection *c)
 static bool is_sending(const struct connection *c)
 {
 	const struct client *k = &c->client;
-	return k->state == CLIENT_CONTENT || (k->state == CLIENT_DOT && k->sent - unsent(c) < k->jobs[0].dot_at);
+	bool under_way = false;
+	if (k->state == CLIENT_CHUNK)
+		acknowledged(c, &under_way);
+	return under_way || k->state == CLIENT_CONTENT ||
+	       (k->state == CLIENT_DOT && k->sent - unsent(c) < k->jobs[0].dot_at);
 }
 
 /* How long the present step may take; UINT64_MAX: the race looks after it. */
@@ -250,6 +230,8 @@ static uint64_t step_limit(const struct connection *c)
 		return last ? REPLY_LAST_MS : conf->race.patience_mail;
 	case CLIENT_DATA:
 		return last ? DATA_LAST_MS : conf->race.patience_mail;
+	case CLIENT_CHUNK:
+		return last ? BLOCK_LAST_MS : conf->race.patience_mail;
 	case CLIENT_DOT:
 		return DOT_MS;
 	case CLIENT_QUIT:
@@ -334,7 +316,7 @@ static void on_written(uv_write_t *req, int status)
 }
 
 /* Leaves the rest of the slices, from byte `done` on, to libuv. */
-static int write_later(struct connection *c, const struct client_slice *slices, unsigned n, size_t done)
+static int write_later(struct connection *c, const struct wire_slice *slices, unsigned n, size_t done)
 {
 	size_t text = 0;
 	for (unsigned i = 0; i < n; i++)
@@ -374,7 +356,7 @@ static int write_later(struct connection *c, const struct client_slice *slices, 
 /* Sends what the client shows. `*budget` bytes may go straight to the kernel in this turn. False: no more now. */
 static bool send_some(struct connection *c, size_t *budget)
 {
-	struct client_slice slices[CLIENT_SLICES + 1];
+	struct wire_slice slices[CLIENT_SLICES + 1];
 	uv_buf_t bufs[CLIENT_SLICES + 1];
 	unsigned n = client_output(&c->client, slices), use = 0;
 	size_t all = 0;
@@ -398,7 +380,7 @@ static bool send_some(struct connection *c, size_t *budget)
 		int err = write_later(c, slices, use, done);
 		if (err != 0) {
 			client_sent(&c->client, done);
-			lose(c, connection_fault_of(err));
+			lose(c, socket_fault(err));
 			return false;
 		}
 	}
@@ -532,7 +514,7 @@ static void on_read(uv_stream_t *stream, ssize_t n, const uv_buf_t *buf)
 		client_receive(&c->client, buf->base, (size_t)n, unsent(c));
 	} else {
 		uv_read_stop(stream);
-		enum fault fault = connection_fault_of((int)n);
+		enum fault fault = socket_fault((int)n);
 		/* the kernel gave up sending again and again: that is no fault of a connect */
 		lose(c, n == UV_ETIMEDOUT ? FAULT_STALLED : fault == FAULT_LOCAL ? FAULT_RESET : fault);
 	}
@@ -548,7 +530,7 @@ static void fail_attempt(struct connection *c, int err)
 	reply_set(&why, 0, "", "%s", uv_strerror(err));
 	c->owner = NULL;
 	if (owner != NULL)
-		owner->failed(c, c->owner_arg, connection_fault_of(err), &why);
+		owner->failed(c, c->owner_arg, socket_fault(err), &why);
 	close_now(c);
 }
 
@@ -642,7 +624,7 @@ int connection_open(struct connection **out, const struct connection_setup *s, e
 	c->owner = NULL;
 	close_now(c);
 failed:
-	*fault = connection_fault_of(err);
+	*fault = socket_fault(err);
 	reply_set(why, 0, "", "%s", uv_strerror(err));
 	return err;
 }
@@ -675,10 +657,7 @@ void connection_adopt(struct connection *c)
 	const struct client *k = &c->client;
 	c->owner = NULL;
 	c->adopted = true;
-	c->info.pipelining = k->pipelining;
-	c->info.eightbit = k->eightbit;
-	c->info.has_size = k->has_size;
-	c->info.size_limit = k->size_limit;
+	c->info.peer = k->peer;
 	ref(c);
 }
 

@@ -48,7 +48,4 @@ void connection_drain(struct connection *c);
 /* The next one of the loop's list; NULL: the last. */
 struct connection *connection_next(const struct connection *c);
 
-/* What the operating system's refusal to connect says of the path. */
-enum fault connection_fault_of(int uv_error);
-
 #endif

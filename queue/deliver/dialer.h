@@ -11,6 +11,7 @@
 #include "conf/body.h"
 #include "conf/conf.h"
 #include "conf/ioloop.h"
+#include "queue/deliver/capabilities.h"
 #include "queue/mail/attempt.h"
 #include "queue/deliver/path.h"
 #include "queue/deliver/transaction.h"
@@ -66,10 +67,8 @@ struct connection_info {
 	struct endpoint to; /* peer */
 	char host[HOST_TEXT];
 	uint16_t preference;
-	bool pipelining, eightbit, has_size;
-	bool dsn;	     /* DSN was offered: what is asked of notices goes with the mail (RFC 3461) */
-	uint64_t size_limit; /* SIZE; 0: none */
-	unsigned loop;	     /* number of its I/O loop */
+	struct capabilities peer;
+	unsigned loop; /* number of its I/O loop */
 };
 const struct connection_info *connection_info(const struct connection *c);
 void connection_set_arg(struct connection *c, void *arg);

@@ -33,7 +33,10 @@ enum transaction_end {
 
 struct transaction_rcpt {
 	const char *address;
+	const char *orcpt;  /* as the client gave it; "" or NULL: not given */
 	uint16_t index;	    /* in the message */
+	uint8_t notify;	    /* NOTIFY_* (queue/mail/envelope.h) */
+	bool too_many;	    /* refused at RCPT as one more than the peer takes at a time: RFC 5321 §4.5.3.1.10 */
 	bool answered;	    /* `reply` is the peer's final word about this recipient in this transaction */
 	struct reply reply; /* 2yz here: delivered (after the dot) */
 };
@@ -42,8 +45,12 @@ struct transaction {
 	/* in; strings live until `done` */
 	uint64_t id;
 	const char *sender;
+	const char *envid; /* likewise */
 	uint64_t size;
-	unsigned flags; /* ENVELOPE_8BIT, ENVELOPE_BODY_8BIT */
+	unsigned flags; /* ENVELOPE_* */
+	int priority;	/* MT-PRIORITY; 0 is the usual one */
+	bool has_by;	/* DELIVERBY … */
+	int64_t by_s;	/* … in so many seconds from now; negative: it is over */
 	/* in memory: the caller holds a reference until `done`. NULL, or one that is in a file: it is read from
 	 * `content`, which the caller keeps pinned */
 	struct body *body;
@@ -59,6 +66,7 @@ struct transaction {
 	/* TRANSACTION_LOST, _UNKNOWN, _UNSTARTED: what ended the connection. _ANSWERED: NONE, or what ended the
 	 * connection at the same time (LOAD: a 421 was the answer to the dot) */
 	enum fault fault;
+	unsigned accepted;    /* recipients that the peer took at RCPT */
 	struct reply last;    /* the reply that decided, or ours (code 0: what happened to the connection) */
 	uint32_t transfer_ms; /* from MAIL to the end */
 	bool reusable;	      /* the connection takes another one; else `closed` comes next */
@@ -69,6 +77,7 @@ struct transaction {
 	struct transaction *next;
 	uint64_t begun_ms;
 	bool last_path;
+	bool utf8; /* it goes with SMTPUTF8 */
 };
 
 #endif

@@ -55,6 +55,19 @@ bool reply_is_greylisting(const struct reply *r)
 	return false;
 }
 
+bool reply_is_too_many(const struct reply *r)
+{
+	if (r->code == 421 || (reply_class(r) != 4 && r->code != 552))
+		return false;
+	if (strcmp(r->enhanced, "4.5.3") == 0 || strcmp(r->enhanced, "5.5.3") == 0)
+		return true;
+	if (r->code != 452 && r->code != 552)
+		return false;
+	return strcasestr(r->text, "too many recipients") != NULL || strcasestr(r->text, "too many rcpt") != NULL ||
+	       (r->code == 452 && r->enhanced[0] == 0 && strcasestr(r->text, "storage") == NULL &&
+		       strcasestr(r->text, "space") == NULL);
+}
+
 /* Length of an enhanced status code of the reply's class at the beginning of `text` (RFC 3463 §2), or 0. */
 static size_t enhanced_length(const char *text, unsigned code)
 {
@@ -105,6 +118,7 @@ void reply_parser_init(struct reply_parser *p, unsigned max_lines, size_t max_by
 	p->line_length = 0;
 	p->line[0] = 0;
 	p->started = false;
+	p->cut = false;
 }
 
 /* A whole line stands in p->line. */
@@ -114,6 +128,7 @@ static enum reply_event end_line(struct reply_parser *p)
 	if (n == p->line_length && n > 0 && p->line[n - 1] == '\r')
 		n--;
 	p->line[n] = 0;
+	p->cut = p->line_length > sizeof p->line - 1;
 	p->line_length = 0;
 	if (memchr(p->line, 0, n) != NULL)
 		return REPLY_BAD;

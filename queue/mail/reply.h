@@ -25,6 +25,10 @@ const char *reply_format(const struct reply *r, char *out, size_t size);
 unsigned reply_class(const struct reply *r);
 /* A 4yz that looks like greylisting: 450/451/421-free wording or 4.7.1, so that the first retry comes soon. */
 bool reply_is_greylisting(const struct reply *r);
+/* To RCPT: does it say that this is one recipient more than a transaction may have (RFC 5321 §4.5.3.1.10)? That is 452,
+ * or 552 from servers that follow RFC 821, with X.5.3, with such words, or, for 452, with nothing that says otherwise.
+ */
+bool reply_is_too_many(const struct reply *r);
 
 /* Collects a possibly multi-line reply from bytes: RFC 5321 §4.2.1, strict about codes (three digits, the same on each
  * line), tolerant about a bare LF and a missing text. Bounded by lines and bytes. */
@@ -35,6 +39,7 @@ struct reply_parser {
 	size_t line_length;
 	char line[1024]; /* the longer rest of a line is counted and dropped */
 	bool started;
+	bool cut; /* the last line was longer than `line` holds */
 };
 enum reply_event { REPLY_MORE, REPLY_LINE, REPLY_COMPLETE, REPLY_BAD, REPLY_TOO_LONG };
 void reply_parser_init(struct reply_parser *p, unsigned max_lines, size_t max_bytes);

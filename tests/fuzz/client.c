@@ -74,7 +74,7 @@ static void give(struct stage *s)
 
 static void pump(struct stage *s, uint8_t flags)
 {
-	struct client_slice out[CLIENT_SLICES + 1];
+	struct wire_slice out[CLIENT_SLICES + 1];
 	struct transaction *t;
 	for (;;) {
 		while ((t = client_ended(&s->c)) != NULL)

@@ -75,7 +75,7 @@ static void give_content(struct stage *s)
 static void pump(struct stage *s)
 {
 	for (;;) {
-		struct client_slice out[CLIENT_SLICES + 1];
+		struct wire_slice out[CLIENT_SLICES + 1];
 		struct transaction *t;
 		while ((t = client_ended(&s->c)) != NULL) {
 			assert_false(s->is_ended[t - s->t]);
@@ -386,14 +386,14 @@ static void test_dialogues(void **state)
 static void start_content(struct client *c, struct transaction *t, struct transaction_rcpt *r)
 {
 	static const char before[] = "220 mx\r\n", after[] = "250 mx\r\n", answers[] = "250 ok\r\n250 ok\r\n354 go\r\n";
-	struct client_slice out[CLIENT_SLICES + 1];
+	struct wire_slice out[CLIENT_SLICES + 1];
 	client_init(c, "h", 10, 1000);
 	client_receive(c, before, sizeof before - 1, 0);
 	client_hello(c);
 	client_output(c, out);
 	client_sent(c, out[0].n);
 	client_receive(c, after, sizeof after - 1, 0);
-	c->pipelining = true;
+	c->peer.pipelining = true;
 	*r = (struct transaction_rcpt){.address = "b@y"};
 	t->sender = "a@x";
 	t->rcpts = r;
@@ -439,7 +439,7 @@ static void test_stuffing_property(void **state)
 				given += part;
 				continue;
 			}
-			struct client_slice out[CLIENT_SLICES + 1];
+			struct wire_slice out[CLIENT_SLICES + 1];
 			unsigned count = client_output(&c, out);
 			assert_true(count > 0);
 			size_t taken = 0;
@@ -502,7 +502,7 @@ static void test_early_reply(void **state)
 			struct client c;
 			struct transaction t = {.size = late ? 4 : 100};
 			struct transaction_rcpt r;
-			struct client_slice out[CLIENT_SLICES + 1];
+			struct wire_slice out[CLIENT_SLICES + 1];
 			start_content(&c, &t, &r);
 			client_content(&c, "hi\r\n", 4);
 			client_output(&c, out);
@@ -531,7 +531,7 @@ static void test_window(void **state)
 	struct transaction_rcpt *r = calloc(MANY, sizeof *r);
 	struct transaction t = {.sender = "a@x", .size = 0, .rcpts = r, .rcpt_count = MANY};
 	struct client c;
-	struct client_slice out[CLIENT_SLICES + 1];
+	struct wire_slice out[CLIENT_SLICES + 1];
 	static const char hello[] = "250-mx\r\n250 PIPELINING\r\n";
 	for (size_t i = 0; i < MANY; i++)
 		r[i].address = "somebody@example.org";
@@ -567,7 +567,7 @@ static void test_quit_unused(void **state)
 {
 	(void)state;
 	struct client c;
-	struct client_slice out[CLIENT_SLICES + 1];
+	struct wire_slice out[CLIENT_SLICES + 1];
 	struct transaction t = {0};
 	client_init(&c, "h", 10, 1000);
 	assert_int_equal(client_begin(&c, &t), -ENOTCONN);

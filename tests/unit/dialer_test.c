@@ -498,8 +498,8 @@ static void test_messages_until_the_limit(void **state)
 	struct parcel p[3];
 	struct connection *c =
 		connected(s, HELLO TAKE "S 250 one\n" TAKE "S 550 two\n" TAKE "S 250 three\nC QUIT\nS 221 bye\n");
-	assert_true(connection_info(c)->pipelining && connection_info(c)->has_size);
-	assert_int_equal(connection_info(c)->size_limit, 100000000);
+	assert_true(connection_info(c)->peer.pipelining && connection_info(c)->peer.has_size);
+	assert_int_equal(connection_info(c)->peer.size, 100000000);
 	fill(&p[0], "one\r\n");
 	fill(&p[1], ".two\r\n");
 	fill(&p[2], "three\r\n");

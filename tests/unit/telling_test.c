@@ -134,7 +134,7 @@ static void test_notify_and_outcome(void **state)
 							   .arrival_ms = BEGIN - HOURS(5),
 							   .rcpts = &rcpt,
 							   .rcpt_count = 1});
-		c->info.dsn = rows[i].dsn;
+		c->info.peer.dsn = rows[i].dsn;
 		answer(c, rows[i].reply);
 		if (strcmp(notices(), rows[i].notices) != 0)
 			fail_msg("row %zu: \"%s\"", i, notices());
