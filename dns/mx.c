@@ -526,6 +526,7 @@ struct mx *mx_start(struct resolver *r, const struct conf *conf, const struct mx
 	l->explicit_host = (wanted->name == NULL && !wanted->foreign) || wanted->skip_mx;
 	l->port = wanted->port ? wanted->port : SMTP_PORT;
 	l->only = wanted->only;
+	l->mx.prefer = wanted->prefer;
 	l->host_limit = conf->dns.hosts;
 	l->address_limit = conf->dns.addresses;
 	l->failure_ms = conf->dns.failure;
@@ -557,14 +558,15 @@ void mx_free(struct mx *mx)
 /* ---- when to start ---- */
 
 /* When this host may start a race; `open`: what it has not answered yet could still matter. */
-static uint64_t host_ready_at(const struct mx_host *h, uint64_t delay_ms, bool *open)
+static uint64_t host_ready_at(const struct mx *mx, const struct mx_host *h, bool *open)
 {
-	bool have4 = h->family[0].state == MX_PART_HAVE, have6 = h->family[1].state == MX_PART_HAVE;
-	bool wait4 = h->family[0].state == MX_PART_PENDING, wait6 = h->family[1].state == MX_PART_PENDING;
-	*open = wait4 || wait6;
-	if (have6 || (have4 && !wait6))
+	unsigned better = mx->prefer != FAMILY_IPV4, other = !better;
+	bool have_better = h->family[better].state == MX_PART_HAVE, have_other = h->family[other].state == MX_PART_HAVE;
+	bool wait_better = h->family[better].state == MX_PART_PENDING;
+	*open = wait_better || h->family[other].state == MX_PART_PENDING;
+	if (have_better || (have_other && !wait_better))
 		return 0;
-	return have4 ? h->family[0].known_ms + delay_ms : UINT64_MAX;
+	return have_other ? h->family[other].known_ms + mx->resolution_delay : UINT64_MAX;
 }
 
 uint64_t mx_ready_at(const struct mx *mx, uint64_t now_ms)
@@ -577,7 +579,7 @@ uint64_t mx_ready_at(const struct mx *mx, uint64_t now_ms)
 		if (i > 0 && mx->hosts[i].preference != mx->hosts[i - 1].preference && (waiting || at != UINT64_MAX))
 			break;
 		bool open;
-		uint64_t host_at = host_ready_at(&mx->hosts[i], mx->resolution_delay, &open);
+		uint64_t host_at = host_ready_at(mx, &mx->hosts[i], &open);
 		waiting = waiting || open;
 		if (host_at < at)
 			at = host_at;

@@ -59,6 +59,7 @@ struct mx {
 	uint64_t expires_ms;
 	struct mx_host *hosts; /* sorted by preference; equal ones in the order of the answer; duplicates merged */
 	size_t count;
+	enum family prefer;	   /* FAMILY_NONE: IPv6 */
 	uint64_t resolution_delay; /* milliseconds, race { resolution_delay } */
 };
 
@@ -67,11 +68,12 @@ typedef void mx_changed(void *arg, struct mx *mx);
 
 /* What to look up. */
 struct mx_wanted {
-	const char *name;  /* domain or host, lower case A-labels; for a literal: NULL */
-	struct ip literal; /* used if `name` is NULL: one host, one address, no question asked */
-	bool skip_mx;	   /* `name` is a host */
-	uint16_t port;	   /* at which the hosts are asked; 0: 25 */
-	enum family only;  /* FAMILY_NONE: addresses of both families; else the others are not even asked for */
+	const char *name;   /* domain or host, lower case A-labels; for a literal: NULL */
+	struct ip literal;  /* used if `name` is NULL: one host, one address, no question asked */
+	bool skip_mx;	    /* `name` is a host */
+	uint16_t port;	    /* at which the hosts are asked; 0: 25 */
+	enum family prefer; /* the one for which mx_ready_at() waits; FAMILY_NONE: IPv6 */
+	enum family only;   /* FAMILY_NONE: addresses of both families; else the others are not even asked for */
 	bool foreign; /* `literal` comes from a mail address: it cannot be this relay, nor an address that no host has
 		       */
 };
@@ -92,8 +94,9 @@ void mx_free(struct mx *mx); /* cancels what is under way; NULL is fine */
 /* When the race to the best preference may start, RFC 8305 §3: at once when both families of some host of the best
  * preference are answered, or AAAA has come with an address, or everything of that preference is known; 50 ms
  * (`resolution_delay`) after A came first; an empty or failed answer of one family never blocks the other.
- * Returns 0 for now, UINT64_MAX for not yet (or never: MX_FAILED, MX_DEFERRED), else the monotonic time. If no host of
- * the best preference has an address the next preference counts. */
+ * Where IPv4 is preferred the two change their parts. Returns 0 for now, UINT64_MAX for not yet (or never: MX_FAILED,
+ * MX_DEFERRED), else the monotonic time. If no host of the best preference has an address the next preference counts.
+ */
 uint64_t mx_ready_at(const struct mx *mx, uint64_t now_ms);
 
 #endif

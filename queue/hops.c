@@ -121,6 +121,7 @@ static int start(struct hops *h, struct queue *q, struct mx_wanted *wanted)
 {
 	size_t i = h->item_count;
 	wanted->only = h->policy.only;
+	wanted->prefer = h->policy.prefer;
 	h->items[i].hops = h;
 	h->items[i].port = wanted->port;
 	h->items[i].mx = mx_start(q->resolver, q->conf, wanted, &q->self, q->clock(), on_mx, &h->items[i]);

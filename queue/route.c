@@ -165,7 +165,9 @@ static void on_hops(void *arg, struct hops *h)
 {
 	struct domain *domain = arg;
 	(void)h;
-	look(domain->queue, domain);
+	/* what waits now is asked for again at the next start: its outcome might come too late to be written */
+	if (!domain->queue->draining)
+		look(domain->queue, domain);
 }
 
 void route_domain_due(struct queue *q, struct domain *domain)

@@ -429,6 +429,16 @@ static void test_only_one_family(void **state)
 	answer("a.example", "A", 60, "OK 192.0.2.1", 1000);
 	assert_int_equal(mx_ready_at(mx, 1000), 0); /* no delay for a family that does not come */
 	mx_free(mx);
+
+	const struct mx_wanted prefers = {.name = "d.example", .prefer = FAMILY_IPV4};
+	room = 100;
+	mx = mx_start(NULL, &conf, &prefers, &self, 0, on_changed, NULL);
+	answer("d.example", "MX", 60, "OK 10 a.example", 1000);
+	answer("a.example", "AAAA", 60, "OK 2001:db8::a", 1000);
+	assert_int_equal(mx_ready_at(mx, 1000), 1050);
+	answer("a.example", "A", 60, "OK 192.0.2.1", 1020);
+	assert_int_equal(mx_ready_at(mx, 1020), 0);
+	mx_free(mx);
 }
 
 /* user@[192.0.2.99]: strangers' mail never makes this relay talk to itself. */

@@ -174,7 +174,10 @@ static void test_prefer(void **state)
 	(void)state;
 	fixture_begin("route d.example { prefer = ipv4 }\n");
 	mail(1, NULL, "b@d.example");
-	dns_run();
+	dns_one("d.example", "MX");
+	dns_one("mx.d.example", "AAAA");
+	assert_int_equal(fx.dial_count, 0); /* the preferred one has a moment to come */
+	dns_one("mx.d.example", "A");
 	struct dial *d = dial_to("mx.d.example/d.example");
 	assert_true(offered(d, "192.0.2.1")->first);
 	assert_false(offered(d, "2001:db8::1")->first);
@@ -441,6 +444,22 @@ static void test_redirect_that_is_none(void **state)
 	fixture_end();
 }
 
+/* ---- the end ---- */
+
+/* The relay stops: an answer that comes now settles nothing, as its outcome might not be written any more. */
+static void test_answers_at_the_end(void **state)
+{
+	(void)state;
+	fixture_begin(NULL);
+	zone("gone.example", "MX", "NXDOMAIN");
+	mail(1, NULL, "b@gone.example");
+	fx.q.draining = true;
+	dns_run();
+	assert_int_equal(fx.commit_count, 0);
+	assert_int_equal(state_of(1, "b@gone.example"), DELIVERY_ROUTING);
+	fixture_end();
+}
+
 /* ---- MT-PRIORITY ---- */
 
 static void mail_at(int priority, uint64_t id)
@@ -571,6 +590,7 @@ int main(void)
 		cmocka_unit_test(test_a_route_begins_to_discard),
 		cmocka_unit_test(test_redirect),
 		cmocka_unit_test(test_redirect_that_is_none),
+		cmocka_unit_test(test_answers_at_the_end),
 		cmocka_unit_test(test_priority),
 		cmocka_unit_test(test_low_priority_is_not_starved),
 		cmocka_unit_test(test_priority_and_fresh_mail),
