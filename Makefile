@@ -5,7 +5,7 @@ DESTDIR    ?=
 VERSION    := 0.1.0
 FOLDERS    := conf dns tls queue smtpd
 
-BUILD_PACKAGES := build-essential pkg-config libuv1-dev libc-ares-dev libjansson-dev libxxhash-dev uthash-dev
+BUILD_PACKAGES := build-essential pkg-config libuv1-dev libc-ares-dev libjansson-dev libxxhash-dev uthash-dev libidn2-dev
 TEST_PACKAGES  := libcmocka-dev python3 iproute2 nftables nsd unbound bind9-dnsutils postfix swaks procps mandoc
 FUZZ_PACKAGES  := clang-14 libclang-rt-14-dev
 LINT_PACKAGES  := clang-format clang-tidy cppcheck mandoc
@@ -16,7 +16,7 @@ CC       ?= gcc
 WARN     := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wvla -Wconversion -Wno-sign-conversion \
             -Wformat=2 -Wpointer-arith -Wwrite-strings -Werror
 DEFINES  := -D_GNU_SOURCE -DRELAY64_VERSION='"$(VERSION)"' -I.
-LIBS     := -luv -lcares -ljansson -lxxhash -lresolv -lpthread
+LIBS     := -luv -lcares -ljansson -lxxhash -lidn2 -lresolv -lpthread
 OPTIMISE := -O2 -g -D_FORTIFY_SOURCE=2 -fstack-protector-strong -fstack-clash-protection -fPIE
 HARDEN   := -pie -Wl,-z,relro,-z,now
 SANITIZE := -O1 -g -fno-omit-frame-pointer -fsanitize=address,undefined -fno-sanitize-recover=undefined

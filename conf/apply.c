@@ -225,6 +225,16 @@ static int read_listen(struct apply *a, void *item, const struct grammar_value *
 	return -EINVAL;
 }
 
+static int read_client(struct apply *a, void *item, const struct grammar_value *title)
+{
+	char shown[GRAMMAR_SHOWN];
+	if (prefix_parse(&((struct conf_client *)item)->network, title->text) == 0)
+		return 0;
+	grammar_error(a->errors, &title->at, "client %s; expected ADDRESS or ADDRESS/BITS without host bits",
+		grammar_show(title->text, shown));
+	return -EINVAL;
+}
+
 static int read_route(struct apply *a, void *item, const struct grammar_value *title)
 {
 	char shown[GRAMMAR_SHOWN];
@@ -297,6 +307,21 @@ static void check_schedule(struct apply *a, const void *item, const struct gramm
 	}
 }
 
+/* Who may name any client can relay for everybody. */
+static void check_speaker(struct apply *a, const void *item, const struct grammar_place *at)
+{
+	const struct conf_client *block = item;
+	if (block->xclient != CONF_ANSWER_YES || a->c->open_relay)
+		return;
+	buf_reset(&a->why);
+	int open = openrelay_check(&block->network, 1, &a->why);
+	if (open < 0)
+		a->fatal = open;
+	else if (open)
+		grammar_error(a->errors, at,
+			"client with xclient = yes: %s, or open_relay = i-know-that-everybody-may-relay", why(a));
+}
+
 /* What reads and checks a block with titles, one row for each of conf_titled. */
 static const struct titled_reader {
 	const char *block;
@@ -308,6 +333,7 @@ static const struct titled_reader {
 	void (*check_whole)(struct apply *a, const void *item, const struct grammar_place *at);
 } titled_readers[] = {
 	{"listen", read_listen, NULL, NULL},
+	{"client", read_client, NULL, check_speaker},
 	{"route", read_route, check_route, check_schedule},
 };
 

@@ -30,12 +30,16 @@ struct conf_origin {
 	uint32_t line;
 };
 
-enum { CONF_LISTEN_MAX = 256, CONF_ROUTES_MAX = 100000 };
+enum { CONF_LISTEN_MAX = 256, CONF_CLIENTS_MAX = 4096, CONF_ROUTES_MAX = 100000 };
+
+enum bare_newline { BARE_INHERIT, BARE_REJECT, BARE_NORMALIZE };
 
 /* listen ADDRESS:PORT { … } */
 struct conf_listen {
 	struct conf_origin origin;
 	struct endpoint at;
+	enum bare_newline bare_newline;
+	struct conf_prefixes proxy; /* not empty: balancers, which must say the client by the PROXY protocol */
 };
 
 enum { CONF_HOPS_MAX = 8 };
@@ -73,6 +77,14 @@ struct conf_route {
 	char *reject; /* NULL: no */
 };
 
+/* client NETWORK { … }. What is in force for an address: conf/rights.h. */
+struct conf_client {
+	struct conf_origin origin;
+	struct prefix network;
+	enum bare_newline bare_newline;
+	enum conf_answer xclient, xforward, deliver_by, future_release, priority;
+};
+
 struct conf {
 	atomic_uint refs;
 	char *file;   /* where it came from; NULL: built-in defaults */
@@ -87,6 +99,7 @@ struct conf {
 	char *postmaster;     /* From of notices: NULL is MAILER-DAEMON@hostname; mail for our postmaster goes there */
 	char *double_bounces; /* where double bounces go; NULL: nowhere */
 	struct conf_prefixes clients;
+	bool normalize;	  /* `bare_newline` */
 	bool soft_bounce; /* what would fail is deferred */
 	bool open_relay;  /* `open_relay = i-know-that-everybody-may-relay` */
 	unsigned loops;	  /* 0 in the file: one per core; here the number in force */
@@ -94,6 +107,8 @@ struct conf {
 
 	struct conf_listen *listen;
 	size_t listen_count;
+	struct conf_client *client_blocks; /* in the order of the files */
+	size_t client_count;
 	struct conf_route *routes; /* sorted by pattern, see conf_route() */
 	size_t route_count;
 
@@ -131,6 +146,7 @@ struct conf {
 		uint64_t errors, line, command_time, data_time, drain;
 		uint64_t connections, site_connections, address_connections, connection_messages, connection_idle;
 		uint64_t reply_lines, reply_bytes, control, bounce_size;
+		uint64_t future_release, deliver_by; /* the longest hold, the shortest time */
 	} limits;
 	struct {
 		uint64_t inline_limit, body_memory, batch_limit, segment_size, min_free, checkpoint, outcome_delay;

@@ -20,6 +20,8 @@
 enum { RELOAD = false, RESTART = true };
 
 static const char *const open_relay_words[] = {"no", "i-know-that-everybody-may-relay", NULL};
+static const char *const bare_words[] = {"reject", "normalize", NULL};
+static const char *const bare_here_words[] = {"inherit", "reject", "normalize", NULL};
 static const char *const format_words[] = {"text", "json", NULL};
 static const char *const yes_words[] = {"no", "yes", NULL};
 static const char *const answer_words[] = {"inherit", "no", "yes", NULL};
@@ -30,6 +32,7 @@ static const char *const level_words[] = {"error", "warning", "info", "debug", N
 const struct conf_block conf_blocks[] = {
 	{"", NULL, "the top level"},
 	{"listen", "ADDRESS:PORT", "an address at which mail is received"},
+	{"client", "NETWORK", "what the clients of a network may do beside relaying"},
 	{"source", NULL, "the addresses and names that this relay shows to other servers"},
 	{"dns", NULL, "how names are looked up"},
 	{"retry", NULL, "when mail that could not be delivered is tried again, and when it is given up"},
@@ -62,6 +65,12 @@ const size_t conf_block_count = sizeof conf_blocks / sizeof conf_blocks[0];
 		"route", name, {KEY_CHOICE, sizeof(((struct conf_route *)NULL)->member), 0, 0, words, 0, true}, NULL,  \
 			RELOAD, offsetof(struct conf_route, member), help                                              \
 	}
+#define ENTRY_WORDS(block, type, name, words, member, help)                                                            \
+	{                                                                                                              \
+		block, name, {KEY_CHOICE, sizeof(((type *)NULL)->member), 0, 0, words, 0, true}, NULL, RELOAD,         \
+			offsetof(type, member), help                                                                   \
+	}
+#define CLIENT_WORDS(name, words, member, help) ENTRY_WORDS("client", struct conf_client, name, words, member, help)
 #define TIME(block, name, min, max, member, preset, when, help)                                                        \
 	ROW(block, name, KEY_TIME, min, max, member, preset, when, help)
 #define SIZE(block, name, min, max, member, preset, when, help)                                                        \
@@ -84,12 +93,26 @@ const struct conf_key conf_keys[] = {
 		"where notices go that mail without a sender failed; without it they are dropped"),
 	ROW("", "clients", KEY_PREFIXES, 0, 4096, clients, "127.0.0.0/8, ::1/128", RELOAD,
 		"networks that may relay without credentials, in place of the default"),
+	WORDS("", "bare_newline", bare_words, normalize, "reject", RELOAD,
+		"a CR or LF alone in mail or commands: refused, or made a CRLF (LF) and a blank (CR)"),
 	WORDS("", "soft_bounce", yes_words, soft_bounce, "no", RELOAD,
 		"what would fail for good is deferred, until `give_up`: the net for the first day of a migration"),
 	WORDS("", "open_relay", open_relay_words, open_relay, "no", RELOAD,
 		"allows `clients` so wide that everybody may relay"),
 	COUNT("", "loops", 0, 63, loops, NULL, RESTART, "threads for connections; 0: one per processor"),
 	COUNT("", "disk_workers", 1, 64, disk_workers, "4", RESTART, "threads for the files of large messages"),
+
+	ENTRY_WORDS("listen", struct conf_listen, "bare_newline", bare_here_words, bare_newline,
+		"as `bare_newline` at the top level, for this listener"),
+	{"listen", "proxy", {KEY_PREFIXES, 0, 0, 256, NULL, 0, false}, NULL, RELOAD, offsetof(struct conf_listen, proxy),
+		"balancers that name their client by the PROXY protocol, version 1 or 2; nobody else is served there"},
+
+	CLIENT_WORDS("bare_newline", bare_here_words, bare_newline, "as `bare_newline` at the top level, for these clients"),
+	CLIENT_WORDS("xclient", answer_words, xclient, "may say for whom they speak (XCLIENT): whatever client they name"),
+	CLIENT_WORDS("xforward", answer_words, xforward, "may say for the log whose mail they forward (XFORWARD)"),
+	CLIENT_WORDS("deliver_by", answer_words, deliver_by, "may set a time for delivery (DELIVERBY, RFC 2852)"),
+	CLIENT_WORDS("future_release", answer_words, future_release, "may hold mail for later (FUTURERELEASE, RFC 4865)"),
+	CLIENT_WORDS("priority", answer_words, priority, "may set priorities (MT-PRIORITY, RFC 6710)"),
 
 	ROW("source", "ipv4", KEY_IPV4, 0, 0, source.ipv4, NULL, RELOAD, "address of outgoing IPv4 connections"),
 	ROW("source", "ipv6", KEY_IPV6, 0, 0, source.ipv6, NULL, RELOAD, "address of outgoing IPv6 connections"),
@@ -165,6 +188,10 @@ const struct conf_key conf_keys[] = {
 		"an idle outgoing connection is kept"),
 	COUNT("limits", "reply_lines", 1, 10000, limits.reply_lines, "100", RELOAD, "lines of one reply of a server"),
 	SIZE("limits", "reply_bytes", 512, 1 * MIB, limits.reply_bytes, "64K", RELOAD, "bytes of one reply of a server"),
+	TIME("limits", "future_release", 1 * MINUTE, 364 * DAY, limits.future_release, "1w", RELOAD,
+		"longest time for which a client may hold mail (FUTURERELEASE)"),
+	TIME("limits", "deliver_by", 0, 1 * DAY, limits.deliver_by, "1m", RELOAD,
+		"shortest time that a client may set for delivery (DELIVERBY, mode R)"),
 	COUNT("limits", "control", 1, 1000, limits.control, "16", RELOAD, "connections of relayq at once"),
 	SIZE("limits", "bounce_size", 0, 1 * MIB, limits.bounce_size, "50K", RELOAD,
 		"a message up to this size goes back whole in its bounce, of a larger one the header"),

@@ -19,6 +19,22 @@ static int write_listen(const void *item, struct buf *out)
 	return buf_append_str(out, endpoint_format(&((const struct conf_listen *)item)->at, text));
 }
 
+/* ---- client ---- */
+
+static int compare_clients(const void *left, const void *right)
+{
+	const struct prefix *a = &((const struct conf_client *)left)->network;
+	const struct prefix *b = &((const struct conf_client *)right)->network;
+	int order = ip_compare(&a->ip, &b->ip);
+	return order ? order : (a->bits > b->bits) - (a->bits < b->bits);
+}
+
+static int write_client(const void *item, struct buf *out)
+{
+	char text[PREFIX_TEXT];
+	return buf_append_str(out, prefix_format(&((const struct conf_client *)item)->network, text));
+}
+
 /* ---- route ---- */
 
 static int compare_routes(const void *left, const void *right)
@@ -50,6 +66,16 @@ const struct conf_titled conf_titled[] = {
 		.write_title = write_listen,
 	},
 	{
+		.block = "client",
+		.many = "client networks",
+		.most = CONF_CLIENTS_MAX,
+		.size = sizeof(struct conf_client),
+		.items = offsetof(struct conf, client_blocks),
+		.count = offsetof(struct conf, client_count),
+		.compare = compare_clients,
+		.write_title = write_client,
+	},
+	{
 		.block = "route",
 		.many = "routes",
 		.most = CONF_ROUTES_MAX,
@@ -65,6 +91,7 @@ const struct conf_titled conf_titled[] = {
 const size_t conf_titled_count = sizeof conf_titled / sizeof conf_titled[0];
 
 _Static_assert(offsetof(struct conf_listen, origin) == 0, "the origin comes first");
+_Static_assert(offsetof(struct conf_client, origin) == 0, "the origin comes first");
 _Static_assert(offsetof(struct conf_route, origin) == 0, "the origin comes first");
 
 const struct conf_titled *titled_find(const char *block)

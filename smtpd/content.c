@@ -3,15 +3,15 @@
 
 #include <string.h>
 
-/* What was read last. */
-enum { LINE_START, LINE, CR, DOT, DOT_CR };
+/* What was read last. CR_HELD: a CR at the end of the input that is not handed out before its LF is there. */
+enum { LINE_START, LINE, CR, CR_HELD, DOT, DOT_CR };
 
 enum { NO_MATCH = 255 };
 static const char field[] = "received:";
 
-void content_init(struct content *c)
+void content_init(struct content *c, unsigned how)
 {
-	*c = (struct content){.at = LINE_START, .header = true, .line_empty = true};
+	*c = (struct content){.how = (uint8_t)how, .at = LINE_START, .header = true, .line_empty = true};
 }
 
 /* Compares the line with the name of the field. "Received :" is an obsolete form (RFC 5322 §4.5.7). */
@@ -29,13 +29,6 @@ static void inspect(struct content *c, const uint8_t *p, size_t len)
 	}
 }
 
-static void begin_line(struct content *c)
-{
-	c->at = LINE_START;
-	c->matched = 0;
-	c->line_empty = true;
-}
-
 static bool has_high_byte(const uint8_t *p, size_t len)
 {
 	uint64_t word, all = 0;
@@ -51,6 +44,30 @@ static bool has_high_byte(const uint8_t *p, size_t len)
 	return (all & UINT64_C(0x8080808080808080)) != 0 || (rest & 0x80) != 0;
 }
 
+/* The line has ended. */
+static void begin_line(struct content *c, bool after_lf)
+{
+	if (c->line_empty)
+		c->header = false;
+	c->at = LINE_START;
+	c->matched = 0;
+	c->line_empty = true;
+	c->after_lf = after_lf;
+}
+
+/* Bytes of one line, without its end. */
+static void see(struct content *c, const uint8_t *p, size_t len)
+{
+	if (len == 0)
+		return;
+	c->line_empty = false;
+	if (!c->header)
+		return;
+	inspect(c, p, len);
+	if (!c->header_eight)
+		c->header_eight = has_high_byte(p, len);
+}
+
 /* Within a line: goes to its next CR or to the end of the input. LF is looked for only up to there and only until the
  * first fault, so the work stays linear whatever the peer sends. */
 static const uint8_t *scan_line(struct content *c, const uint8_t *p, const uint8_t *end)
@@ -58,12 +75,9 @@ static const uint8_t *scan_line(struct content *c, const uint8_t *p, const uint8
 	const uint8_t *cr = memchr(p, '\r', (size_t)(end - p));
 	const uint8_t *stop = cr != NULL ? cr : end;
 	size_t run = (size_t)(stop - p);
-	if (!c->bare && memchr(p, '\n', run) != NULL)
+	if (!c->bare && !(c->how & CONTENT_BINARY) && memchr(p, '\n', run) != NULL)
 		c->bare = true;
-	if (run > 0)
-		c->line_empty = false;
-	if (c->header)
-		inspect(c, p, run);
+	see(c, p, run);
 	if (cr == NULL)
 		return end;
 	c->at = CR;
@@ -83,14 +97,122 @@ static enum content_event hand_out(
 	return CONTENT_SLICE;
 }
 
+/* Hands out the text that stands for what was read, if any. */
+static enum content_event hand_instead(struct content *c, const uint8_t **slice, size_t *slice_len)
+{
+	const uint8_t *text = (const uint8_t *)c->instead;
+	if (text == NULL)
+		return CONTENT_MORE;
+	c->instead = NULL;
+	return hand_out(c, text, text + strlen((const char *)text), slice, slice_len);
+}
+
+/* The same within a line whose bare CR and LF are mended. Goes to the line's end, to what must be replaced (`instead`
+ * then is set, and the bytes up to `*keep` are to be handed out before it), or to the end of the input. LF is looked
+ * for first, then CR up to there: each byte is looked at twice at the most. */
+static const uint8_t *mend_line(struct content *c, const uint8_t *p, const uint8_t *end, const uint8_t **keep)
+{
+	const uint8_t *lf = memchr(p, '\n', (size_t)(end - p));
+	const uint8_t *stop = lf != NULL ? lf : end;
+	const uint8_t *cr = memchr(p, '\r', (size_t)(stop - p));
+	const uint8_t *text = cr != NULL ? cr : stop;
+	see(c, p, (size_t)(text - p));
+	*keep = text;
+	if (cr != NULL && cr + 1 == end) {
+		c->at = CR_HELD;
+		return end;
+	}
+	if (cr != NULL && cr + 1 != lf) {
+		c->line_empty = false;
+		c->instead = " ";
+		return cr + 1;
+	}
+	if (lf == NULL)
+		return end;
+	if (cr == NULL)
+		c->instead = "\r\n";
+	else
+		*keep = lf + 1;
+	begin_line(c, cr == NULL);
+	return lf + 1;
+}
+
+/* One step of what only CONTENT_NORMALIZE knows; `p` < end. Returns how far it came; `*keep` is the end of what may be
+ * handed out as it is. */
+static const uint8_t *mend(struct content *c, const uint8_t *p, const uint8_t *end, const uint8_t **keep)
+{
+	*keep = p;
+	switch (c->at) {
+	case CR_HELD:
+		if (*p != '\n') {
+			c->line_empty = false;
+			c->instead = " ";
+			c->at = LINE;
+			return p;
+		}
+		c->instead = "\r\n";
+		begin_line(c, false);
+		return p + 1;
+	case DOT: /* ".LF": a line of one dot, and no end */
+		c->line_empty = false;
+		c->instead = ".";
+		c->at = LINE;
+		return p;
+	case DOT_CR: /* "LF.CRLF" or ".CR" and something else: as above */
+		c->line_empty = false;
+		if (*p == '\n') {
+			c->instead = ".\r\n";
+			begin_line(c, false);
+			return p + 1;
+		}
+		c->instead = " ";
+		c->at = LINE;
+		return p;
+	default:
+		return mend_line(c, p, end, keep);
+	}
+}
+
+/* Is this a place at which bare CR and LF are mended? */
+static bool wants_mending(const struct content *c, uint8_t next)
+{
+	if (!(c->how & CONTENT_NORMALIZE))
+		return false;
+	switch (c->at) {
+	case LINE:
+	case CR_HELD:
+		return true;
+	case DOT:
+		return next == '\n';
+	case DOT_CR:
+		return next != '\n' || c->after_lf;
+	default:
+		return false;
+	}
+}
+
 enum content_event content_scan(
 	struct content *c, const uint8_t *in, size_t len, size_t *used, const uint8_t **slice, size_t *slice_len)
 {
-	const uint8_t *p = in, *end = in + len, *from = in;
+	const uint8_t *p = in, *end = in + len, *from = in, *keep;
+	*used = 0;
+	if (hand_instead(c, slice, slice_len) == CONTENT_SLICE)
+		return CONTENT_SLICE;
 	while (p < end) {
+		if (wants_mending(c, *p)) {
+			p = mend(c, p, end, &keep);
+			if (c->instead == NULL && c->at != CR_HELD)
+				continue;
+			*used = (size_t)(p - in);
+			if (hand_out(c, from, keep, slice, slice_len) == CONTENT_SLICE)
+				return CONTENT_SLICE;
+			if (hand_instead(c, slice, slice_len) == CONTENT_SLICE)
+				return CONTENT_SLICE;
+			return CONTENT_MORE;
+		}
 		switch (c->at) {
 		case LINE_START:
-			if (*p != '.') {
+			if (*p != '.' || !(c->how & CONTENT_DOTTED)) {
 				c->at = LINE;
 				break;
 			}
@@ -119,14 +241,13 @@ enum content_event content_scan(
 			break;
 		case CR:
 			if (*p != '\n') {
-				c->bare = true;
+				c->bare |= !(c->how & CONTENT_BINARY);
+				c->line_empty = false;
 				c->at = LINE;
 				break;
 			}
 			p++;
-			if (c->line_empty)
-				c->header = false;
-			begin_line(c);
+			begin_line(c, false);
 			break;
 		default:
 			p = scan_line(c, p, end);
@@ -135,4 +256,18 @@ enum content_event content_scan(
 	}
 	*used = len;
 	return hand_out(c, from, end, slice, slice_len);
+}
+
+enum content_event content_finish(struct content *c, const uint8_t **slice, size_t *slice_len)
+{
+	if (hand_instead(c, slice, slice_len) == CONTENT_SLICE)
+		return CONTENT_SLICE;
+	if (c->at == CR_HELD) {
+		c->instead = " ";
+		c->at = LINE;
+		return hand_instead(c, slice, slice_len);
+	}
+	if (c->at == CR)
+		c->bare |= !(c->how & CONTENT_BINARY);
+	return CONTENT_END;
 }

@@ -14,6 +14,7 @@
 
 #include "conf/counter.h"
 #include "conf/log.h"
+#include "conf/rights.h"
 #include "smtpd/census.h"
 #include "smtpd/session.h"
 #include "smtpd/socket.h"
@@ -81,14 +82,6 @@ struct smtpd {
 
 /* ---- clients ---- */
 
-static bool is_client(const struct conf *c, const struct ip *ip)
-{
-	for (size_t i = 0; i < c->clients.count; i++)
-		if (prefix_contains(&c->clients.items[i], ip))
-			return true;
-	return false;
-}
-
 /* Few words on a socket that gets no session. They fit the empty send buffer; if not, the client sees the close. */
 static void turn_away(const struct smtpd_loop *l, int fd, const char *enhanced, const char *why)
 {
@@ -99,10 +92,11 @@ static void turn_away(const struct smtpd_loop *l, int fd, const char *enhanced, 
 	close(fd);
 }
 
-static void admit(struct smtpd_loop *l, int fd, const struct endpoint *client)
+static void admit(struct smtpd_loop *l, const struct endpoint *at, int fd, const struct endpoint *client)
 {
 	const struct conf *c = l->conf;
-	bool known = is_client(c, &client->ip);
+	struct rights rights = rights_of(c, rights_listen(c, at), &client->ip);
+	bool known = rights.relay;
 	uint64_t limit = known ? c->limits.sessions_per_client : c->limits.sessions_per_other;
 	uint32_t place;
 	switch (census_enter(l->smtpd->census, &client->ip, known ? 128 : 64, limit, c->limits.sessions, &place)) {
@@ -120,7 +114,7 @@ static void admit(struct smtpd_loop *l, int fd, const struct endpoint *client)
 	case CENSUS_OK:
 		break;
 	}
-	if (session_start(&l->home, l->conf, fd, client, known, place) != 0) {
+	if (session_start(&l->home, l->conf, fd, client, &rights, place) != 0) {
 		census_leave(l->smtpd->census, place);
 		turn_away(l, fd, "4.3.2", "Out of memory");
 		return;
@@ -196,7 +190,7 @@ static void on_acceptable(uv_poll_t *poll, int status, int events)
 		struct endpoint client;
 		int fd = accept_one(one->fd, &client);
 		if (fd >= 0)
-			admit(one->loop, fd, &client);
+			admit(one->loop, &one->at, fd, &client);
 		else if (errno != EAGAIN)
 			pause_accepting(one->loop, one, errno);
 		if (fd < 0)

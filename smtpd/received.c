@@ -36,8 +36,8 @@ int received_append(struct buf *out, const struct received *r)
 			comment_text(r->helo, shown));
 	if (err == 0)
 		err = buf_printf(out, "\tby %s%swith %s id %s%s", r->hostname,
-			strlen(r->hostname) > HOSTNAME_ROOM ? "\r\n\t" : " ", r->extended ? "ESMTP" : "SMTP",
-			id_format(r->id, id), r->for_rcpt == NULL ? ";\r\n" : "\r\n");
+			strlen(r->hostname) > HOSTNAME_ROOM ? "\r\n\t" : " ", r->protocol, id_format(r->id, id),
+			r->for_rcpt == NULL ? ";\r\n" : "\r\n");
 	if (err == 0 && r->for_rcpt != NULL)
 		err = buf_printf(out, "\tfor <%s>;\r\n", r->for_rcpt);
 	if (err == 0)

@@ -12,7 +12,7 @@ struct received {
 	const char *helo; /* as the client said it: printable ASCII */
 	const struct ip *client;
 	const char *hostname; /* ours */
-	bool extended;	      /* EHLO: "with ESMTP", else SMTP (RFC 3848) */
+	const char *protocol; /* ESMTP, SMTP (RFC 3848) or UTF8SMTP (RFC 6531 §4.3) */
 	uint64_t id;
 	const char *for_rcpt; /* the only recipient; NULL: there are more, and each would learn of the others */
 	const char *date;     /* RFC 5322 §3.3 */

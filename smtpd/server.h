@@ -1,6 +1,8 @@
 /* smtpd/server.h: one SMTP session as the server sees it. Protocol: pure: bytes and events in, replies and wants out.
  *
- * RFC 5321, with PIPELINING (2920), SIZE (1870), 8BITMIME (6152) and ENHANCEDSTATUSCODES (2034). Whoever drives it
+ * RFC 5321, with PIPELINING (2920), SIZE (1870), 8BITMIME (6152), CHUNKING and BINARYMIME (3030), SMTPUTF8 (6531), DSN
+ * (3461), LIMITS (9422), ENHANCEDSTATUSCODES (2034), and for clients with the right DELIVERBY (2852), FUTURERELEASE
+ * (4865) and MT-PRIORITY (6710). Commands are in verbs.c, BDAT is in chunk.c. Whoever drives it
  * feeds bytes to smtp_server_receive() and does what the returned want says; the answer to a want is a call that
  * returns the next one. Replies gather in `out`, so that those of a pipelined group leave together; send them whenever
  * a want stops the feeding, and at INPUT when no bytes are left. An idle machine holds nothing but the struct and the
@@ -8,132 +10,14 @@
 #ifndef SMTPD_SERVER_H
 #define SMTPD_SERVER_H
 
-#include <stdbool.h>
-#include <stddef.h>
-#include <stdint.h>
+#include "smtpd/machine.h"
 
-#include "conf/buf.h"
-#include "conf/conf.h"
-#include "conf/ip.h"
-#include "smtpd/content.h"
-
-#define SMTP_SERVER_STATES(X)                                                                                          \
-	X(FRESH, "220 sent, no HELO or EHLO yet")                                                                      \
-	X(GREETED, "HELO or EHLO done, no transaction")                                                                \
-	X(MAIL, "reverse-path known, no recipient yet")                                                                \
-	X(RCPT, "at least one recipient known")                                                                        \
-	X(OPEN, "DATA said; waits for an ID and a place for the content")                                              \
-	X(CONTENT, "354 sent, content comes in")                                                                       \
-	X(REFUSED, "354 sent; the content is refused, and read only to find its end")                                  \
-	X(COMMIT, "content complete, waits for the disk")                                                              \
-	X(CLOSED, "the last reply is in `out`; nothing more is read")
-
-enum smtp_state {
-#define X(name, help) SMTP_##name,
-	SMTP_SERVER_STATES(X)
-#undef X
-		SMTP_STATE_COUNT
-};
-
-enum smtp_want {
-	SMTP_WANT_INPUT,  /* all bytes were taken: more of them, please */
-	SMTP_WANT_OUTPUT, /* `out` is at its mark: send, then feed the rest */
-	SMTP_WANT_OPEN,	  /* make an ID and a place for the content: smtp_server_opened() */
-	SMTP_WANT_BODY,	  /* store s->slice, then feed the rest; if that fails: smtp_server_failed() */
-	SMTP_WANT_DROP,	  /* drop what was stored of this content, then feed the rest */
-	SMTP_WANT_COMMIT, /* make the message durable: smtp_server_committed() */
-	SMTP_WANT_CLOSE,  /* send `out` and close */
-};
-
-/* X(name, code, enhanced, text): every 4yz and 5yz that this machine can say; an enhanced code of "" is for HELO and
- * EHLO. */
-#define SMTP_REFUSALS(X)                                                                                               \
-	X(LINE_END, 500, "5.5.2", "A line must end in CRLF, and CR and LF stand nowhere else")                         \
-	X(LINE_LONG, 500, "5.5.2", "Line too long")                                                                    \
-	X(UNKNOWN, 500, "5.5.1", "Command not known")                                                                  \
-	X(NOT_HERE, 502, "5.5.1", "Command not implemented")                                                           \
-	X(FOREIGN, 421, "4.7.0", "This is not an HTTP server")                                                         \
-	X(HELO_SYNTAX, 501, "", "Give the name of your host")                                                          \
-	X(NO_ARGUMENT, 501, "5.5.4", "This command takes no argument")                                                 \
-	X(ARGUMENT, 501, "5.5.4", "An argument is missing")                                                            \
-	X(SYNTAX, 501, "5.5.4", "Syntax: MAIL FROM:<address> or RCPT TO:<address>")                                    \
-	X(SENDER, 501, "5.1.7", "Sender address cannot be read")                                                       \
-	X(RECIPIENT, 501, "5.1.3", "Recipient address cannot be read")                                                 \
-	X(SENDER_LONG, 553, "5.1.7", "Sender address too long")                                                        \
-	X(RECIPIENT_LONG, 553, "5.1.3", "Recipient address too long")                                                  \
-	X(ADDRESS_8BIT, 553, "5.6.7", "Only ASCII addresses are taken here")                                           \
-	X(PARAMETER, 555, "5.5.4", "Parameter not known")                                                              \
-	X(VALUE, 501, "5.5.4", "Parameter with a wrong value, or twice")                                               \
-	X(NEED_HELO, 503, "5.5.1", "Say EHLO or HELO first")                                                           \
-	X(NESTED, 503, "5.5.1", "A transaction is open already: RSET ends it")                                         \
-	X(NEED_MAIL, 503, "5.5.1", "Say MAIL first")                                                                   \
-	X(NO_RECIPIENTS, 554, "5.5.1", "No valid recipients")                                                          \
-	X(RELAY, 550, "5.7.1", "Relaying denied: your address is not in `clients`")                                    \
-	X(ROUTE, 550, "5.7.1", "Refused by the route of its domain")                                                   \
-	X(ROUTE_SOFT, 450, "4.7.1", "Refused by the route of its domain, for now (soft_bounce)")                       \
-	X(RECIPIENTS, 452, "4.5.3", "Too many recipients")                                                             \
-	X(SIZE, 552, "5.3.4", "Message too big")                                                                       \
-	X(HOPS, 554, "5.4.6", "Too many Received fields: this looks like a loop")                                      \
-	X(BARE, 550, "5.5.2", "The message has a CR or LF that is not part of a CRLF")                                 \
-	X(QUEUE, 452, "4.3.1", "Too many messages in the queue")                                                       \
-	X(SPACE, 452, "4.3.1", "Not enough space in the spool")                                                        \
-	X(STORAGE, 451, "4.3.0", "The message could not be stored")                                                    \
-	X(MEMORY, 451, "4.3.0", "Out of memory")                                                                       \
-	X(ERRORS, 421, "4.7.0", "Too many errors")                                                                     \
-	X(TIMEOUT, 421, "4.4.2", "You were silent for too long")                                                       \
-	X(DATA_TIMEOUT, 421, "4.4.2", "The message took too long")                                                     \
-	X(SHUTDOWN, 421, "4.3.2", "Service is shutting down")
-
-enum smtp_refusal {
-#define X(name, code, enhanced, text) SMTP_REFUSED_##name,
-	SMTP_REFUSALS(X)
-#undef X
-		SMTP_REFUSAL_COUNT
-};
 /* "550 5.7.1 Relaying denied…" without CRLF, for logs. */
 const char *smtp_refusal_text(enum smtp_refusal why);
 
-enum smtp_room { SMTP_ROOM_OK, SMTP_ROOM_QUEUE, SMTP_ROOM_SPACE, SMTP_ROOM_BROKEN };
-
-/* What the machine asks and tells at once; neither may call back into it. */
-struct smtp_server_host {
-	/* Asked at MAIL: may a message of this size (0: not declared) come in? */
-	enum smtp_room (*room)(void *arg, uint64_t size);
-	/* Told of every refusal, for log and counters. `what`: the address or verb that was refused (not clean text),
-	 * or NULL. */
-	void (*refused)(void *arg, enum smtp_refusal why, const char *what, size_t what_len);
-};
-
-struct smtp_server {
-	const struct conf *conf;	     /* borrowed */
-	const struct smtp_server_host *host; /* borrowed */
-	void *arg;
-	struct ip client;
-	uint8_t state; /* enum smtp_state; only enter() sets it */
-	bool may_relay;
-	bool extended;	/* EHLO, not HELO */
-	bool skip_line; /* the rest of a line that was too long */
-	bool shutting_down;
-	uint8_t fault;	 /* in REFUSED: the enum smtp_refusal to be said at the content's end */
-	uint32_t errors; /* 5yz said */
-	char *helo;	 /* NULL: none yet */
-	struct buf line; /* a line of which the end has not come */
-	struct buf out;	 /* replies not yet sent */
-	/* The transaction, one arena: sender, recipients, then the trace field, each text with its 0. */
-	struct buf arena;
-	uint32_t rcpt_count;
-	uint32_t trace;	      /* where the recipients end */
-	bool body_8bit;	      /* BODY=8BITMIME */
-	bool told_recipients; /* that there are too many */
-	uint64_t id;
-	struct content content;
-	const uint8_t *slice; /* SMTP_WANT_BODY */
-	size_t slice_len;
-};
-
-/* Greets: `out` has the 220. `may_relay`: the client is one of conf->clients. */
+/* Greets: `out` has the 220. */
 void smtp_server_init(struct smtp_server *s, const struct conf *conf, const struct smtp_server_host *host, void *arg,
-	const struct ip *client, bool may_relay);
+	const struct ip *client, const struct rights *rights);
 void smtp_server_fini(struct smtp_server *s);
 
 /* Reads on, until all of `in` is used or something is wanted; `*used` tells how far it came. Not to be called while
@@ -153,9 +37,10 @@ enum smtp_want smtp_server_timed_out(struct smtp_server *s, bool whole_data);
  * in. INPUT if the latter. */
 enum smtp_want smtp_server_shutdown(struct smtp_server *s);
 
-/* The transaction, from OPEN until the answer to COMMIT: sender, then rcpt_count recipients by smtp_server_next(). */
+/* The transaction, from OPEN until the answer to COMMIT; its recipients are in s->recipients. */
 const char *smtp_server_sender(const struct smtp_server *s);
-/* The text behind this one. */
-const char *smtp_server_next(const char *text);
+/* SMTP, ESMTP or UTF8SMTP, as the trace field names it. */
+const char *smtp_server_protocol(const struct smtp_server *s);
+const char *smtp_server_envid(const struct smtp_server *s); /* ENVID as it was given; "" */
 
 #endif

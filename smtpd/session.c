@@ -132,7 +132,13 @@ static enum smtp_room on_room(void *arg, uint64_t size)
 	return rooms[store_room(s->home->desk->store, size)];
 }
 
-static const struct smtp_server_host machine_host = {.room = on_room, .refused = on_refused};
+static uint64_t on_wall(void *arg)
+{
+	(void)arg;
+	return clock_wall_ms();
+}
+
+static const struct smtp_server_host machine_host = {.room = on_room, .refused = on_refused, .wall = on_wall};
 
 /* ---- time ---- */
 
@@ -149,7 +155,15 @@ static void set_deadline(struct session *s, uint64_t deadline)
 
 static bool in_content(const struct session *s)
 {
-	return s->smtp.state == SMTP_CONTENT || s->smtp.state == SMTP_REFUSED;
+	switch (s->smtp.state) {
+	case SMTP_CONTENT:
+	case SMTP_REFUSED:
+	case SMTP_CHUNK:
+	case SMTP_CHUNKS:
+		return true;
+	default:
+		return false;
+	}
 }
 
 /* The client did something: it has command_time again, but never more than what is left for the whole content. */
@@ -276,14 +290,22 @@ static void log_received(const struct session *s)
 	if (!log_enabled(LOG_LEVEL_INFO))
 		return;
 	const struct smtp_server *m = &s->smtp;
-	const char *text = smtp_server_sender(m);
+	const char *envid = smtp_server_envid(m);
+	char priority[8] = "", release[CLOCK_STAMP], by[CLOCK_STAMP];
+	if (m->priority != 0)
+		snprintf(priority, sizeof priority, "%d", m->priority);
 	LOG_INFO("received", LF_ID("id", m->id), LF_IP("client", &s->client.ip), LF_STR("helo", m->helo),
-		LF_STR("proto", m->extended ? "ESMTP" : "SMTP"), LF_ADDRESS("from", text), LF_NUM("size", s->size),
-		LF_NUM("rcpts", m->rcpt_count));
-	for (uint32_t i = 0; i < m->rcpt_count; i++) {
-		text = smtp_server_next(text);
-		LOG_INFO("recipient", LF_ID("id", m->id), LF_ADDRESS("to", text));
-	}
+		LF_STR("proto", smtp_server_protocol(m)), LF_ADDRESS("from", smtp_server_sender(m)),
+		LF_NUM("size", s->size), LF_NUM("rcpts", m->recipients.count),
+		LF_STR("body", m->flags & ENVELOPE_BINARY ? "binarymime"
+			       : m->content.eight	  ? "8bit"
+							  : NULL),
+		LF_STR("envid", *envid ? envid : NULL), LF_STR("priority", *priority ? priority : NULL),
+		LF_STR("release", m->release_ms ? clock_stamp(m->release_ms, release) : NULL),
+		LF_STR("by", m->by_ms ? clock_stamp(m->by_ms, by) : NULL));
+	struct recipient one;
+	for (size_t at = 0; recipients_next(&m->recipients, &at, &one);)
+		LOG_INFO("recipient", LF_ID("id", m->id), LF_ADDRESS("to", one.address));
 }
 
 static void obey(struct session *s, enum smtp_want want);
@@ -315,28 +337,34 @@ static void on_committed(struct letter *letter)
 static struct submission *make_submission(struct session *s, struct body *body)
 {
 	const struct smtp_server *m = &s->smtp;
-	struct envelope_rcpt *rcpts = calloc(m->rcpt_count, sizeof *rcpts);
+	struct envelope_rcpt *rcpts = calloc(m->recipients.count, sizeof *rcpts);
 	if (rcpts == NULL)
 		return NULL;
-	const char *text = smtp_server_sender(m);
+	struct recipient one;
+	uint16_t count = 0;
 	char orcpt[ORCPT_MAX + 1]; /* whoever has none */
-	for (uint32_t i = 0; i < m->rcpt_count; i++) {
-		text = smtp_server_next(text);
-		rcpts[i] = (struct envelope_rcpt){.address = text, .index = (uint16_t)i};
-		postmaster_rewrite(s->conf, &rcpts[i], orcpt);
+	for (size_t at = 0; recipients_next(&m->recipients, &at, &one); count++) {
+		rcpts[count] = (struct envelope_rcpt){
+			.address = one.address, .index = count, .notify = one.notify, .orcpt = one.orcpt};
+		postmaster_rewrite(s->conf, &rcpts[count], orcpt);
 	}
 	char client[IP_TEXT];
 	struct envelope e = {
 		.id = m->id,
 		.arrival_ms = clock_wall_ms(),
 		.size = body->size,
-		.flags = (m->content.eight ? ENVELOPE_8BIT : 0u) | (m->body_8bit ? ENVELOPE_BODY_8BIT : 0u),
+		.flags = m->flags | (m->content.eight ? ENVELOPE_8BIT : 0u) |
+			 (m->content.header_eight ? ENVELOPE_HEADER_8BIT : 0u),
 		.sender = smtp_server_sender(m),
 		.client = ip_format(&s->client.ip, client),
 		.helo = m->helo,
 		.reason = "",
+		.envid = smtp_server_envid(m),
+		.by_ms = m->by_ms,
+		.release_ms = m->release_ms,
+		.priority = m->priority,
 		.rcpts = rcpts,
-		.rcpt_count = m->rcpt_count,
+		.rcpt_count = count,
 	};
 	struct submission *sub = submission_new(&e, body);
 	free(rcpts);
@@ -546,8 +574,8 @@ void session_home_fini(struct session_home *home)
 	home->scratch = NULL;
 }
 
-int session_start(struct session_home *home, struct conf *conf, int fd, const struct endpoint *client, bool may_relay,
-	uint32_t place)
+int session_start(struct session_home *home, struct conf *conf, int fd, const struct endpoint *client,
+	const struct rights *rights, uint32_t place)
 {
 	struct session *s = calloc(1, sizeof *s);
 	if (s == NULL)
@@ -561,7 +589,7 @@ int session_start(struct session_home *home, struct conf *conf, int fd, const st
 	s->tcp.data = s->timer.data = s;
 	s->handles = 2;
 	LIST_INSERT_HEAD(&home->sessions, s, entry);
-	smtp_server_init(&s->smtp, conf, &machine_host, s, &client->ip, may_relay);
+	smtp_server_init(&s->smtp, conf, &machine_host, s, &client->ip, rights);
 	if (uv_tcp_open(&s->tcp, fd) != 0) {
 		close(fd);
 		close_session(s);

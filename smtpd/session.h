@@ -15,6 +15,7 @@
 #include "conf/conf.h"
 #include "conf/id.h"
 #include "conf/ioloop.h"
+#include "conf/rights.h"
 #include "queue/submission.h"
 
 struct session;
@@ -38,8 +39,8 @@ void session_home_fini(struct session_home *home);
 
 /* Takes over the connected socket and greets. Keeps a reference to `conf` until its end. 0, and `ended` will be called;
  * or -ENOMEM, and the socket stays with the caller. */
-int session_start(struct session_home *home, struct conf *conf, int fd, const struct endpoint *client, bool may_relay,
-	uint32_t place);
+int session_start(struct session_home *home, struct conf *conf, int fd, const struct endpoint *client,
+	const struct rights *rights, uint32_t place);
 
 /* Sessions between transactions are told 421 4.3.2; those inside DATA, or waiting for the disk, after the reply to
  * it. */

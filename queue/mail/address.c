@@ -6,9 +6,13 @@
 #include <string.h>
 #include <strings.h>
 
+#include "conf/utf8.h"
+#include "queue/mail/idn.h"
+
 /* What is left to read. */
 struct scan {
 	const uint8_t *at, *end;
+	bool utf8;
 };
 
 static bool is_letter_or_digit(uint8_t c)
@@ -35,13 +39,34 @@ static bool take(struct scan *s, uint8_t c)
 	return true;
 }
 
+/* One character of UTF-8 past ASCII (RFC 6531 §3.3), but for the controls up to U+009F: no mailbox bears one, and
+ * terminals obey them. */
+static bool skip_utf8(struct scan *s)
+{
+	uint32_t code;
+	size_t left = (size_t)(s->end - s->at),
+	       n = s->utf8 && left > 0 && *s->at > 127 ? utf8_read(s->at, left, &code) : 0;
+	if (n == 0 || code < 0xa0)
+		return false;
+	s->at += n;
+	return true;
+}
+
+static bool skip_atom_character(struct scan *s)
+{
+	if (s->at == s->end || !is_atext(*s->at))
+		return skip_utf8(s);
+	s->at++;
+	return true;
+}
+
 /* Dot-string: atoms with single dots between them. */
 static bool skip_dot_string(struct scan *s)
 {
 	do {
 		const uint8_t *atom = s->at;
-		while (s->at < s->end && is_atext(*s->at))
-			s->at++;
+		while (skip_atom_character(s))
+			;
 		if (s->at == atom)
 			return false;
 	} while (take(s, '.'));
@@ -52,8 +77,12 @@ static bool skip_dot_string(struct scan *s)
 static bool skip_quoted(struct scan *s)
 {
 	s->at++;
-	while (s->at < s->end && *s->at >= ' ' && *s->at <= '~') {
+	while (s->at < s->end) {
+		if (skip_utf8(s))
+			continue;
 		uint8_t c = *s->at++;
+		if (c < ' ' || c > '~')
+			return false;
 		if (c == '"')
 			return true;
 		if (c == '\\' && (s->at == s->end || *s->at < ' ' || *s->at > '~'))
@@ -130,9 +159,17 @@ static enum address_result read_domain(struct scan *s, const char *stops, char o
 			literal_format(&ip, out);
 		return ADDRESS_OK;
 	}
+	bool eight = false;
 	while (s->at < s->end && (*s->at == 0 || strchr(stops, *s->at) == NULL))
-		s->at++;
+		eight |= *s->at++ > 127;
 	size_t len = (size_t)(s->at - start);
+	char ascii[DOMAIN_MAX + 1];
+	if (eight && s->utf8) {
+		if (idn_to_ascii(ascii, sizeof ascii, (const char *)start, len) != 0)
+			return ADDRESS_SYNTAX;
+		start = (const uint8_t *)ascii;
+		len = strlen(ascii);
+	}
 	enum address_result result = check_domain(start, len);
 	if (result != ADDRESS_OK || out == NULL)
 		return result;
@@ -158,9 +195,9 @@ static enum address_result skip_source_route(struct scan *s)
 }
 
 /* Finds fault with what is no path: 8-bit bytes are named before anything else, since they explain the rest. */
-static enum address_result blame(const uint8_t *in, size_t len, enum address_result otherwise)
+static enum address_result blame(const struct scan *s, const uint8_t *in, enum address_result otherwise)
 {
-	for (size_t i = 0; i < len && in[i] != '>'; i++)
+	for (size_t i = 0; !s->utf8 && in + i < s->end && in[i] != '>'; i++)
 		if (in[i] > 127)
 			return ADDRESS_8BIT;
 	return otherwise;
@@ -194,10 +231,10 @@ static enum address_result read_mailbox(struct scan *s, unsigned allowed, char o
 enum address_result address_read_path(
 	char out[ADDRESS_TEXT], const uint8_t *in, size_t len, size_t *used, unsigned allowed)
 {
-	struct scan s = {in, in + len};
+	struct scan s = {in, in + len, (allowed & ADDRESS_UTF8) != 0};
 	char address[ADDRESS_TEXT] = "";
 	if (!take(&s, '<'))
-		return blame(in, len, ADDRESS_SYNTAX);
+		return blame(&s, in, ADDRESS_SYNTAX);
 	if (!(allowed & ADDRESS_NULL) || !take(&s, '>')) {
 		enum address_result result = skip_source_route(&s);
 		if (result == ADDRESS_OK)
@@ -207,7 +244,7 @@ enum address_result address_read_path(
 		if (result == ADDRESS_OK && s.at - in > ADDRESS_PATH_MAX)
 			result = ADDRESS_TOO_LONG;
 		if (result != ADDRESS_OK)
-			return blame(in, len, result);
+			return blame(&s, in, result);
 	}
 	memcpy(out, address, sizeof address);
 	*used = (size_t)(s.at - in);

@@ -2,8 +2,10 @@
  *
  * RFC 5321 §4.1.2 and §4.5.3.1. An address that was read here is in one form everywhere: the local part as the client
  * wrote it, then "@" and the domain in lower case, or an address literal in its canonical text ("[192.0.2.1]",
- * "[IPv6:2001:db8::1]"). The null reverse-path is "". Percent signs and bangs in a local part mean nothing here: the
- * domain behind the last "@" is the only one, and a second "@" outside quotes is a syntax error. */
+ * "[IPv6:2001:db8::1]"). With SMTPUTF8 (RFC 6531) a local part may be UTF-8; a domain in UTF-8 becomes its A-labels.
+ * The null reverse-path is "". General address literals are refused: nothing is registered that they could name.
+ * Percent signs and bangs in a local part mean nothing here: the domain behind the last "@" is the only one, and a
+ * second "@" outside quotes is a syntax error. */
 #ifndef QUEUE_MAIL_ADDRESS_H
 #define QUEUE_MAIL_ADDRESS_H
 
@@ -31,6 +33,7 @@ enum address_result {
 enum {
 	ADDRESS_NULL = 1,	/* "<>" may stand here (MAIL) */
 	ADDRESS_POSTMASTER = 2, /* "<postmaster>" may (RCPT); it is given back without a domain */
+	ADDRESS_UTF8 = 4,	/* SMTPUTF8 was said */
 };
 
 /* Reads a path in angle brackets from the beginning of `in`; a source route is dropped. `*used` tells how many bytes it

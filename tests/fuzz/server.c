@@ -3,6 +3,7 @@
  * or whole, the client hears the same and the same mail is taken. Protocol. */
 #include <errno.h>
 
+#include "queue/mail/envelope.h"
 #include "smtpd/server.h"
 #include "tests/fuzz/fuzz.h"
 
@@ -26,7 +27,13 @@ static void refused(void *arg, enum smtp_refusal why, const char *what, size_t w
 	MUST(why < SMTP_REFUSAL_COUNT && (what != NULL || what_len == 0));
 }
 
-static const struct smtp_server_host calls = {room, refused};
+static uint64_t wall(void *arg)
+{
+	(void)arg;
+	return 1795443340000;
+}
+
+static const struct smtp_server_host calls = {room, refused, wall};
 
 static void take_replies(struct host *h, struct smtp_server *s)
 {
@@ -34,21 +41,34 @@ static void take_replies(struct host *h, struct smtp_server *s)
 	buf_reset(&s->out);
 }
 
+/* Without SMTPUTF8 it is printable ASCII; with it no control stands in it either. */
+static void take_address(struct host *h, const struct smtp_server *s, const char *address)
+{
+	MUST((s->flags & ENVELOPE_SMTPUTF8) || fuzz_is_printable(address));
+	for (const char *c = address; *c != 0; c++)
+		MUST((uint8_t)*c >= ' ' && *c != 0x7f);
+	MUST(buf_append(&h->mail, address, strlen(address) + 1) == 0);
+}
+
 /* Nothing in it can be taken for the end of a message by anybody (smuggling), and the envelope is clean. */
 static void take_message(struct host *h, struct smtp_server *s)
 {
 	const struct buf *c = &h->content;
-	const char *text = smtp_server_sender(s);
-	MUST(s->content.size <= s->conf->limits.size && s->rcpt_count >= 1 &&
-		s->rcpt_count <= s->conf->limits.recipients);
-	MUST(c->len >= 2 && c->data[c->len - 1] == '\n');
-	for (size_t i = 0; i < c->len; i++) {
+	MUST(s->content.size <= s->conf->limits.size && s->recipients.count >= 1 &&
+		s->recipients.count <= s->conf->limits.recipients);
+	bool binary = (s->flags & ENVELOPE_BINARY) != 0;
+	for (size_t i = 0; i < c->len && !binary; i++) {
 		MUST(c->data[i] != '\n' || (i > 0 && c->data[i - 1] == '\r'));
 		MUST(c->data[i] != '\r' || (i + 1 < c->len && c->data[i + 1] == '\n'));
 	}
-	for (uint32_t i = 0; i <= s->rcpt_count; i++, text = smtp_server_next(text)) {
-		MUST(fuzz_is_printable(text) && (i == 0 || strchr(text, '@') != NULL));
-		MUST(buf_append(&h->mail, text, strlen(text) + 1) == 0);
+	take_address(h, s, smtp_server_sender(s));
+	MUST(fuzz_is_printable(smtp_server_envid(s)) && strlen(smtp_server_envid(s)) <= ENVID_MAX);
+	MUST(buf_append(&h->mail, smtp_server_envid(s), strlen(smtp_server_envid(s)) + 1) == 0);
+	struct recipient one;
+	for (size_t at = 0; recipients_next(&s->recipients, &at, &one);) {
+		MUST(strchr(one.address, '@') != NULL && strlen(one.orcpt) <= ORCPT_MAX);
+		take_address(h, s, one.address);
+		MUST(buf_append(&h->mail, one.orcpt, strlen(one.orcpt) + 1) == 0);
 	}
 	MUST(buf_append(&h->mail, c->data, c->len) == 0);
 	h->accepted++;
@@ -78,12 +98,24 @@ static bool obey(struct host *h, struct smtp_server *s, enum smtp_want want)
 static void run(struct host *h, const uint8_t *in, size_t len, size_t piece)
 {
 	static char name[] = "r.example";
-	struct conf conf = {
-		.hostname = name, .limits = {.size = 600, .recipients = 3, .hops = 2, .errors = 6, .line = 300}};
+	struct conf conf = {.hostname = name,
+		.limits = {.size = 600,
+			.recipients = 3,
+			.hops = 2,
+			.errors = 6,
+			.line = 300,
+			.future_release = 86400000,
+			.deliver_by = 60000}};
 	struct ip client = {FAMILY_IPV4, {192, 0, 2, 1}};
 	struct smtp_server s;
 	bool open = true;
-	smtp_server_init(&s, &conf, &calls, h, &client, !(h->how & 32));
+	bool rights = (h->how & 128) != 0;
+	struct rights may = {.relay = !(h->how & 32),
+		.normalize = rights,
+		.deliver_by = rights,
+		.future_release = rights,
+		.priority = rights};
+	smtp_server_init(&s, &conf, &calls, h, &client, &may);
 	take_replies(h, &s);
 	for (size_t at = 0, end, used; open && at < len; at = end) {
 		end = len - at < piece ? len : at + piece;
@@ -96,7 +128,8 @@ static void run(struct host *h, const uint8_t *in, size_t len, size_t piece)
 		}
 		if (open && h->event > 0 && --h->event == 0) {
 			enum smtp_want want = h->how & 64 ? smtp_server_shutdown(&s)
-							  : smtp_server_timed_out(&s, s.state == SMTP_CONTENT);
+							  : smtp_server_timed_out(&s,
+								    s.state == SMTP_CONTENT || s.state == SMTP_CHUNK);
 			open = obey(h, &s, want);
 		}
 	}

@@ -294,7 +294,7 @@ static void errors(void **state)
 		{"log { hostname = x }",
 			"t:1:7: unknown key \"hostname\" in block log; did you mean \"hostname\" at the top level?\n"},
 		{"limit { size = 5M }", "t:1:1: unknown block \"limit\"; did you mean the block limits { }?\n"},
-		{"zzz { }", "t:1:1: unknown block \"zzz\"; expected one of listen, source, dns, …\n"},
+		{"zzz { }", "t:1:1: unknown block \"zzz\"; expected one of listen, client, source, dns, …\n"},
 		{"retry = 5m", "t:1:1: retry is a block; expected retry { }\n"},
 		{"spool { }", "t:1:1: spool is a setting; expected '=' and a value\n"},
 		{"Race { }", "t:1:1: unknown block \"Race\"; did you mean the block race { }?\n"},

@@ -345,8 +345,13 @@ static void the_sample(void **state)
 		fail_msg("%s", (char *)errors.data);
 	for (size_t i = 0; i < conf_key_count; i++) {
 		const struct conf_key *k = &conf_keys[i];
-		if (strcmp(k->block, "route") == 0)
+		const struct conf_block *block = keys_find_block(k->block);
+		if (block != NULL && block->title != NULL) {
+			snprintf(line, sizeof line, "%s = ", k->name);
+			if (strstr((char *)text.data, line) == NULL)
+				fail_msg("the sample does not name %s of block %s", k->name, k->block);
 			continue;
+		}
 		if (c->origins[i].file == 0)
 			fail_msg("the sample does not name %s of block %s", k->name, k->block);
 		if (k->preset != NULL && strcmp(k->name, "clients") != 0 &&

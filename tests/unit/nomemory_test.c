@@ -120,7 +120,7 @@ static enum smtp_want obey(struct session *w, enum smtp_want want)
 		want = smtp_server_opened(s, 0, 7, "Mon, 23 Nov 2026 14:15:40 +0000");
 	if (want == SMTP_WANT_COMMIT) {
 		assert_string_equal(smtp_server_sender(s), "a@b");
-		assert_int_equal(s->rcpt_count, 2);
+		assert_int_equal(s->recipients.count, 2);
 		w->stored++;
 		want = smtp_server_committed(s, 0);
 	}
@@ -137,13 +137,14 @@ static bool dialogue(void)
 {
 	static const char *const said[] = {"EH", "LO c.example\r\n", "MAIL FROM:<a@b>\r\n", "RCPT TO:<c@d>\r\nRC",
 		"PT TO:<postmaster>\r\n", "DATA\r\n", "x\r\n.\r\n"};
-	static const struct smtp_server_host host = {on_room, on_refused};
+	static const struct smtp_server_host host = {on_room, on_refused, NULL};
+	static const struct rights rights = {.relay = true};
 	static char name[] = "r.example";
 	struct conf c = {
 		.hostname = name, .limits = {.size = 1000, .recipients = 9, .hops = 9, .errors = 9, .line = 80}};
 	struct ip client = {.family = FAMILY_IPV4, .bytes = {192, 0, 2, 1}};
 	struct session w = {.closed = false};
-	smtp_server_init(&w.s, &c, &host, &w, &client, true);
+	smtp_server_init(&w.s, &c, &host, &w, &client, &rights);
 	for (size_t i = 0; i < sizeof said / sizeof said[0] && !w.closed; i++) {
 		size_t len = strlen(said[i]), at = 0;
 		enum smtp_want want = SMTP_WANT_OUTPUT;

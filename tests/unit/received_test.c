@@ -42,7 +42,8 @@ static void test_rows(void **state)
 	for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
 		struct ip client;
 		assert_int_equal(ip_parse(&client, rows[i].client), 0);
-		struct received r = {rows[i].helo, &client, rows[i].hostname, rows[i].extended, 31, rows[i].rcpt, DATE};
+		struct received r = {rows[i].helo, &client, rows[i].hostname, rows[i].extended ? "ESMTP" : "SMTP", 31,
+			rows[i].rcpt, DATE};
 		struct buf out;
 		buf_init(&out, RECEIVED_MAX);
 		assert_int_equal(received_append(&out, &r), 0);
@@ -61,7 +62,7 @@ static void test_bounds(void **state)
 	memset(rcpt, 'r', 254), rcpt[254] = 0;
 	struct ip client;
 	ip_parse(&client, "2001:db8:1111:2222:3333:4444:5555:6666");
-	struct received r = {helo, &client, host, true, UINT64_MAX, rcpt, DATE};
+	struct received r = {helo, &client, host, "UTF8SMTP", UINT64_MAX, rcpt, DATE};
 	struct buf out;
 	buf_init(&out, RECEIVED_MAX);
 	assert_int_equal(received_append(&out, &r), 0);
