@@ -44,14 +44,16 @@ struct tries {
 	struct endpoint tried[10]; /* as many as race { sessions_per_attempt } may be */
 	enum family other;	   /* the family that the next path should have; FAMILY_NONE */
 	uint32_t race_ms, transfer_ms;
-	unsigned delivered_noted; /* recipients whose delivery is on its way to the disk already */
-	bool greylisted;	  /* some answer looked like greylisting */
+	bool greylisted; /* some answer looked like greylisting */
 	/* Its route discards: delivered by rule, and as nobody has the mail nobody is told that it arrived. */
 	bool discarded;
 	bool expired;		   /* what was left to wait for is given up for the message's age */
 	bool late;		   /* likewise, for the time of DELIVERBY */
 	bool waiting;		   /* nothing was tried: its sender is told that it waits */
 	struct endpoint first_4yz; /* the path that answered so first; FAMILY_NONE */
+	uint8_t *asked; /* bits: recipients of the delivery that this path was asked for (queue/batch.h); NULL: no
+			   matter */
+	bool left;	/* some of these must be asked for elsewhere, or later */
 };
 
 struct hops;
@@ -76,6 +78,8 @@ struct domain {
 
 TAILQ_HEAD(domain_list, domain);
 
+enum { LINK_DOMAINS = 16 };
+
 /* One connection, idle or at work. */
 struct link {
 	TAILQ_ENTRY(link) next;
@@ -87,6 +91,8 @@ struct link {
 	int used;
 	uint32_t race_ms;
 	unsigned sent;
+	uint64_t domains[LINK_DOMAINS]; /* hashes of those that it carried mail for, if the peer limits their number */
+	unsigned domain_count;
 	bool closing; /* takes no more work; `closed` will come */
 	void (*closed)(struct queue *q, struct site *s);
 };
@@ -98,6 +104,7 @@ struct work {
 	struct delivery *delivery;
 	struct link *link;
 	struct place pinned; /* segment 0: nothing */
+	bool part;	     /* others of the delivery's recipients are left for the next one */
 	struct transaction_rcpt rcpts[];
 };
 
@@ -142,7 +149,10 @@ struct site {
 	struct dialling_list dials;
 	unsigned dial_count;
 	unsigned picky_count; /* of them, those for one delivery alone */
-	unsigned window;      /* connections that it may have now, in 1/16 */
+	unsigned window;      /* connections that it may have now, in 1/16: queue/pace.h */
+	uint64_t calm_until, calm_span;
+	unsigned rcpt_limit; /* recipients of one transaction, as learned: queue/batch.h; 0: not */
+	unsigned rcpt_full;
 	struct candidate *candidates;
 	unsigned candidate_count;
 	enum family prefer; /* goes first until `prefer_until`: the other one failed here */
@@ -212,6 +222,7 @@ struct queue {
 	void (*schedule)(struct queue *q, struct message *m);
 };
 
+void tries_free(struct delivery *d); /* none is fine */
 uint64_t core_now(const struct queue *q);
 /* The route that names the delivery's domain, in the configuration in force now; NULL: none does. */
 const struct conf_route *core_route(const struct queue *q, const struct delivery *d);

@@ -7,10 +7,12 @@
 
 #include "conf/clock.h"
 #include "conf/counter.h"
+#include "queue/batch.h"
 #include "queue/deadline.h"
 #include "queue/dialling.h"
 #include "queue/index.h"
 #include "queue/link.h"
+#include "queue/pace.h"
 #include "queue/retry.h"
 #include "queue/settle.h"
 #include "queue/site.h"
@@ -18,7 +20,6 @@
 #include "queue/telling.h"
 
 enum {
-	WINDOW_ONE = 16,
 	SWEEP_SLICE = 200,
 	SWEEP_BUSY_MS = 20, /* while many notices are being made */
 	BACKLOG_MS = 60000, /* mail that waits for so long is a backlog */
@@ -44,7 +45,7 @@ static bool site_has_room(const struct queue *q, struct site *s)
 		return false;
 	if (!s->known && s->dial_count > s->picky_count)
 		return false; /* one race for all at a time until a path is known */
-	return taken == 0 || taken < s->window / WINDOW_ONE;
+	return taken == 0 || taken < pace_window(s);
 }
 
 /* It goes on when some connection closes, or at the next second. */
@@ -116,37 +117,24 @@ static void note_paths(struct queue *q, struct link *l, struct delivery *d)
 		t->tried[t->tried_count++] = info->to;
 }
 
-static void send_work(struct queue *q, struct link *l, struct delivery *d)
+/* With `again` the delivery goes on over the connection that has just had it. */
+static void send_work(struct queue *q, struct link *l, struct delivery *d, bool again)
 {
 	struct message *m = d->message;
-	struct work *w = settle_begin(q, d) == 0 ? calloc(1, sizeof *w + d->count * sizeof *w->rcpts) : NULL;
+	struct work *w = settle_begin(q, d) == 0 ? batch_new(q, d, l) : NULL;
 	if (w == NULL) {
 		struct reply r;
 		reply_set(&r, 451, "4.3.0", "not enough memory here");
-		settle_all(q, d, &r);
+		if (d->tries != NULL)
+			settle_end(q, d, &r, 0);
+		else
+			settle_all(q, d, &r);
 		return;
 	}
-	note_paths(q, l, d);
+	if (!again)
+		note_paths(q, l, d);
 	struct transaction *t = &w->transaction;
-	for (unsigned i = d->first; i < d->first + d->count; i++)
-		if (m->rcpts[i].status == RCPT_QUEUED && !settle_answered(d, m->rcpts[i].index))
-			w->rcpts[t->rcpt_count++] = (struct transaction_rcpt){.address = m->rcpts[i].address,
-				.orcpt = rcpt_orcpt(&m->rcpts[i]),
-				.index = m->rcpts[i].index,
-				.notify = m->rcpts[i].notify};
-	t->rcpts = w->rcpts;
-	t->id = m->id;
-	t->sender = m->sender;
-	t->envid = message_envid(m);
-	t->size = m->size;
-	t->flags = m->flags;
-	t->priority = message_priority(m);
-	t->has_by = message_by_ms(m) != 0;
-	t->by_s = t->has_by ? ((int64_t)message_by_ms(m) - (int64_t)core_wall(q, core_now(q))) / 1000 : 0;
 	t->done = on_transaction;
-	t->arg = w;
-	w->delivery = d;
-	w->link = l;
 	if (m->body != NULL) {
 		t->body = body_ref(m->body);
 	} else {
@@ -159,31 +147,41 @@ static void send_work(struct queue *q, struct link *l, struct delivery *d)
 	connection_send(l->connection, t, !other_path_left(q, l->site, d, d->tries->sessions + 1));
 }
 
-/* Rows for what the peer answered; true if somebody is left without a final answer. */
-static bool take_answers(struct queue *q, struct work *w)
+/* A row for what one recipient was answered (NULL: nothing). */
+static void take_answer(struct queue *q, struct work *w, uint16_t index, const struct reply *r, bool too_many)
 {
 	struct delivery *d = w->delivery;
 	struct tries *tries = d->tries;
-	bool left = false;
-	for (unsigned i = 0; i < w->transaction.rcpt_count; i++) {
-		struct transaction_rcpt *r = &w->transaction.rcpts[i];
-		struct reply soft;
-		unsigned class = r->answered ? reply_class(&r->reply) : 0;
-		enum rcpt_status status = class == 2 ? RCPT_DELIVERED : class == 5 ? RCPT_FAILED : RCPT_QUEUED;
-		left |= status == RCPT_QUEUED;
-		if (status == RCPT_FAILED && soft_bounce(q, d, &r->reply, &soft)) {
-			status = RCPT_QUEUED;
-			r->reply = soft;
-		}
-		settle_rcpt(q, d, r->index, status, r->answered ? &r->reply : &w->transaction.last);
-		if (status == RCPT_DELIVERED)
-			telling_relayed(d, r->index, connection_info(w->link->connection)->peer.dsn);
-		if (class == 4 && tries->first_4yz.ip.family == FAMILY_NONE) {
-			tries->first_4yz = connection_info(w->link->connection)->to;
-			tries->greylisted = reply_is_greylisting(&r->reply);
-		}
+	struct reply soft;
+	unsigned class = r != NULL ? reply_class(r) : 0;
+	enum rcpt_status status = class == 2 ? RCPT_DELIVERED : class == 5 && !too_many ? RCPT_FAILED : RCPT_QUEUED;
+	tries->left |= status == RCPT_QUEUED;
+	if (status == RCPT_FAILED && soft_bounce(q, d, r, &soft)) {
+		status = RCPT_QUEUED;
+		r = &soft;
 	}
-	return left;
+	settle_rcpt(q, d, index, status, r != NULL ? r : &w->transaction.last);
+	if (status == RCPT_DELIVERED)
+		telling_relayed(d, index, connection_info(w->link->connection)->peer.dsn);
+	if (class == 4 && tries->first_4yz.ip.family == FAMILY_NONE) {
+		tries->first_4yz = connection_info(w->link->connection)->to;
+		tries->greylisted = reply_is_greylisting(r);
+	}
+}
+
+/* Rows for what the peer answered. Sets tries->left if somebody has no final answer. */
+static void take_answers(struct queue *q, struct work *w)
+{
+	const struct delivery *d = w->delivery;
+	const struct transaction *t = &w->transaction;
+	for (unsigned i = 0; i < t->rcpt_count; i++) {
+		const struct transaction_rcpt *r = &t->rcpts[i];
+		if (!batch_is_rest(t, r))
+			take_answer(q, w, r->index, r->answered ? &r->reply : NULL, r->too_many);
+	}
+	for (uint32_t i = d->first; w->part && t->for_message && i < d->first + d->count; i++)
+		if (batch_is_due(d, i))
+			take_answer(q, w, d->message->rcpts[i].index, &t->last, false);
 }
 
 /* The content cannot be read: nothing is delivered in part, nothing is dropped. */
@@ -200,48 +198,43 @@ static void on_unreadable(struct queue *q, struct delivery *d, struct work *w)
 	settle_end(q, d, r, 0);
 }
 
-static void count_success(const struct queue *q, struct site *s)
-{
-	uint64_t most = site_connections(q, s) * WINDOW_ONE;
-	s->window += s->window < 256 ? 256 / s->window : 1;
-	if (s->window > most)
-		s->window = (unsigned)most;
-}
-
-/* 421: half of the connections that it has. */
-static void count_load(struct site *s)
-{
-	if (s->window > s->links * WINDOW_ONE)
-		s->window = s->links * WINDOW_ONE;
-	s->window = s->window / 2 > WINDOW_ONE ? s->window / 2 : WINDOW_ONE;
-}
-
-/* Where a delivery goes on whose transaction did not settle all its recipients. */
-static void after_transaction(struct queue *q, struct site *s, struct delivery *d, struct work *w)
+/* Where a delivery goes on whose transaction is over. True: it has recipients for another one at once, over the same
+ * connection if that is reusable. */
+static bool after_transaction(struct queue *q, struct site *s, struct delivery *d, struct work *w)
 {
 	const struct transaction *t = &w->transaction;
 	const struct endpoint to = connection_info(w->link->connection)->to;
+	uint64_t now = core_now(q);
+	struct reply ended;
 	if (t->end == TRANSACTION_LOCAL) {
 		on_unreadable(q, d, w);
-		return;
+		return false;
 	}
-	bool left = take_answers(q, w);
+	take_answers(q, w);
 	if (t->end == TRANSACTION_ANSWERED)
-		count_success(q, s);
+		pace_success(s, site_connections(q, s), now);
 	else
-		memory_note_fault(q->memory, &to, t->fault, core_now(q));
+		memory_note_fault(q->memory, &to, t->fault, now);
 	if (t->fault == FAULT_LOAD)
-		count_load(s);
-	if (left && t->end != TRANSACTION_UNKNOWN && !index_withdrawn(d->message) && may_begin(q) &&
+		pace_load(s, s->links, now);
+	bool goes_on = !index_withdrawn(d->message) && may_begin(q);
+	int more = t->end == TRANSACTION_ANSWERED && !t->for_message ? batch_note(s, d, w) : 0;
+	if (more == 1 && goes_on) {
+		settle_interim(q, d);
+		return true;
+	}
+	if (d->tries->left && t->end != TRANSACTION_UNKNOWN && goes_on &&
 		other_path_left(q, s, d, d->tries->sessions)) {
 		settle_interim(q, d);
 		d->tries->other = t->end == TRANSACTION_LOST	? FAMILY_NONE
 				  : to.ip.family == FAMILY_IPV6 ? FAMILY_IPV4
 								: FAMILY_IPV6;
 		go_other_way(q, s, d, w);
-		return;
+		return false;
 	}
-	settle_end(q, d, &t->last, 0);
+	reply_set(&ended, 451, "4.4.2", "the attempt was ended here before all recipients had their turn");
+	settle_end(q, d, more != 0 ? &ended : &t->last, 0);
+	return false;
 }
 
 /* Nothing was tried yet: the delivery waits for the site as before, or goes to where its withdrawn message is. */
@@ -292,6 +285,20 @@ static void after_unstarted(struct queue *q, struct site *s, struct delivery *d,
 	}
 }
 
+/* The rest of the recipients goes at once: that is no attempt and no session of its own. */
+static void send_rest(struct queue *q, struct link *l, struct delivery *d)
+{
+	struct tries *t = d->tries;
+	t->sessions--;
+	if (!l->closing) {
+		send_work(q, l, d, true);
+		return;
+	}
+	if (t->tried_count > 0)
+		t->tried_count--; /* its address may well have the rest too */
+	put_back(q, l->site, d);
+}
+
 static void on_transaction(struct transaction *t)
 {
 	struct work *w = t->arg;
@@ -299,6 +306,7 @@ static void on_transaction(struct transaction *t)
 	struct site *s = l->site;
 	struct queue *q = s->queue;
 	struct delivery *d = w->delivery;
+	bool rest = false;
 	if (w->pinned.segment != 0)
 		store_unpin(q->store, w->pinned);
 	body_unref(t->body);
@@ -307,10 +315,16 @@ static void on_transaction(struct transaction *t)
 		after_unstarted(q, s, d, w);
 	} else {
 		d->tries->sessions++;
-		after_transaction(q, s, d, w);
+		rest = after_transaction(q, s, d, w);
+	}
+	if (t->reusable && pace_surplus(s, core_now(q))) {
+		connection_quit(l->connection);
+		t->reusable = false;
 	}
 	link_put_back(l, t->reusable);
 	free(w);
+	if (rest)
+		send_rest(q, l, d);
 	dispatch_pump(q, s);
 }
 
@@ -365,7 +379,7 @@ static void end_rest(struct queue *q, struct site *s)
 	s->resting = false;
 	q->resting--;
 	due_clear(&q->due, &s->due);
-	s->window = 2 * WINDOW_ONE;
+	pace_restart(s);
 	LOG_INFO("site-back", LF_STR("site", s->lane.site), LF_NUM("waiting", s->ready.count));
 }
 
@@ -384,7 +398,7 @@ static void dial_won(struct queue *q, struct site *s, struct dial *dial, struct 
 	if (picky == NULL)
 		return;
 	if (l != NULL && !q->draining && !index_withdrawn(picky->message)) {
-		send_work(q, l, picky);
+		send_work(q, l, picky, false);
 	} else if (picky->tries->sessions == 0) {
 		put_back(q, s, picky);
 	} else {
@@ -477,7 +491,7 @@ static void dial_lost(struct queue *q, struct site *s, const struct dial *dial, 
 	s->slow = dial->slow;
 	if (s->links > 0) {
 		/* some connections live: no rest, but no more of them for now either */
-		s->window = s->links * WINDOW_ONE;
+		pace_hold(s);
 		due_set(&q->due, &s->due, core_now(q) + BESIDE_MS);
 		return;
 	}
@@ -507,8 +521,11 @@ static void on_dial(struct dial *dial)
 	s->dial_count--;
 	s->picky_count -= picky != NULL;
 	q->dials--;
-	for (unsigned i = 0; i < dial->path_count; i++)
+	for (unsigned i = 0; i < dial->path_count; i++) {
 		memory_note(q->memory, &dial->paths[i], core_now(q));
+		if (dial->paths[i].fault == FAULT_LOAD && s->links > 0)
+			pace_load(s, s->links + 1, core_now(q));
+	}
 	if (dial->connection != NULL)
 		dial_won(q, s, dial, picky);
 	else
@@ -573,7 +590,8 @@ static struct link *idle_link(const struct site *s, const struct delivery *d)
 	struct link *l, *found = NULL;
 	TAILQ_FOREACH (l, &s->idle, next) {
 		const struct endpoint *to = &connection_info(l->connection)->to;
-		if (l->closing || site_was_tried(d, to) || (other != FAMILY_NONE && to->ip.family != other))
+		if (l->closing || !link_fits(l, d) || site_was_tried(d, to) ||
+			(other != FAMILY_NONE && to->ip.family != other))
 			continue;
 		if (d->greylisted == NULL || endpoint_equal(d->greylisted, to))
 			return l;
@@ -583,13 +601,29 @@ static struct link *idle_link(const struct site *s, const struct delivery *d)
 	return found;
 }
 
+/* Idle connections that may not carry mail for one domain more are in the way of a delivery that has no other. */
+static void make_room(const struct queue *q, struct site *s, const struct delivery *d)
+{
+	struct link *l;
+	if (s->dial_count > 0 || (s->links < pace_window(s) && s->links < site_connections(q, s)))
+		return;
+	TAILQ_FOREACH (l, &s->idle, next) {
+		if (l->closing || link_fits(l, d))
+			continue;
+		l->closing = true;
+		connection_quit(l->connection);
+		return;
+	}
+}
+
 /* The attempt goes on over another path than those it has tried: an idle connection, or a new one. At the limits the
  * connection that it had makes room. */
 static void go_other_way(struct queue *q, struct site *s, struct delivery *d, struct work *w)
 {
 	struct link *l = idle_link(s, d);
+	batch_restart(d);
 	if (l != NULL) {
-		send_work(q, l, d);
+		send_work(q, l, d, false);
 		return;
 	}
 	if (w->transaction.reusable && (s->links + s->dial_count >= site_connections(q, s) ||
@@ -652,8 +686,10 @@ void dispatch_pump(struct queue *q, struct site *s)
 		if (own && settle_begin(q, d) == 0)
 			start_dial(q, s, d);
 		else
-			send_work(q, l, d);
+			send_work(q, l, d, false);
 	}
+	if (d != NULL)
+		make_room(q, s, d);
 	while (s->dial_count - s->picky_count < s->ready.count && site_has_room(q, s) && all_have_room(q, s)) {
 		if (!start_dial(q, s, NULL))
 			break;
@@ -674,8 +710,9 @@ void dispatch_probe(struct queue *q, struct site *s)
 {
 	if (!s->resting) {
 		/* the connections that it has may be busy for long: one more again */
-		if (s->window < (s->links + 1) * WINDOW_ONE)
-			s->window = (s->links + 1) * WINDOW_ONE;
+		uint64_t later = pace_probe(s, core_now(q));
+		if (later != 0)
+			due_set(&q->due, &s->due, later);
 		dispatch_pump(q, s);
 		return;
 	}

@@ -192,14 +192,6 @@ void index_finish_rcpt(struct queue *q, struct delivery *d, struct rcpt *r, enum
 		ages_remove(&d->site->ages, d->message->arrival_ms);
 }
 
-static void free_tries(struct delivery *d)
-{
-	if (d->tries != NULL)
-		attempt_free(d->tries->attempt);
-	free(d->tries);
-	d->tries = NULL;
-}
-
 void index_drop(struct queue *q, struct message *m)
 {
 	for (unsigned i = 0; i < m->delivery_count; i++) {
@@ -212,7 +204,7 @@ void index_drop(struct queue *q, struct message *m)
 		index_set_reason(q, d, NULL);
 		free(d->greylisted);
 		d->greylisted = NULL;
-		free_tries(d);
+		tries_free(d);
 	}
 	if (m->extra != NULL)
 		due_clear(&q->due, &m->extra->due);

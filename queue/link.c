@@ -2,6 +2,9 @@
 #include "queue/link.h"
 
 #include <stdlib.h>
+#include <string.h>
+
+#include <xxhash.h>
 
 #include "conf/counter.h"
 
@@ -48,8 +51,36 @@ struct link *link_new(
 	return l;
 }
 
+static uint64_t domain_hash(const struct delivery *d)
+{
+	const char *domain = address_domain_of(d->message->rcpts[d->first].address);
+	return XXH3_64bits(domain, strlen(domain));
+}
+
+static unsigned domains_most(const struct link *l)
+{
+	unsigned most = connection_info(l->connection)->peer.rcpt_domain_max;
+	return most < LINK_DOMAINS ? most : LINK_DOMAINS;
+}
+
+static bool has_domain(const struct link *l, uint64_t hash)
+{
+	for (unsigned i = 0; i < l->domain_count; i++)
+		if (l->domains[i] == hash)
+			return true;
+	return false;
+}
+
+bool link_fits(const struct link *l, const struct delivery *d)
+{
+	unsigned most = domains_most(l);
+	return most == 0 || l->domain_count < most || has_domain(l, domain_hash(d));
+}
+
 void link_take(struct link *l, struct work *w)
 {
+	if (domains_most(l) != 0 && l->domain_count < LINK_DOMAINS && !has_domain(l, domain_hash(w->delivery)))
+		l->domains[l->domain_count++] = domain_hash(w->delivery);
 	TAILQ_REMOVE(&l->site->idle, l, next);
 	TAILQ_INSERT_TAIL(&l->site->busy, l, next);
 	l->work = w;

@@ -51,26 +51,20 @@ void settle_rcpt(struct queue *q, struct delivery *d, uint16_t index, enum rcpt_
 			LF_STR("what", "a recipient's outcome could not be kept"));
 }
 
+static int by_index(const void *key, const void *row)
+{
+	return (int)*(const uint16_t *)key - (int)((const struct attempt_rcpt *)row)->index;
+}
+
 static const struct attempt_rcpt *find_row(const struct attempt *a, uint16_t index)
 {
-	for (unsigned i = 0; i < a->rcpt_count; i++)
-		if (a->rcpts[i].index == index)
-			return &a->rcpts[i];
-	return NULL;
+	return a->rcpt_count == 0 ? NULL : bsearch(&index, a->rcpts, a->rcpt_count, sizeof *a->rcpts, by_index);
 }
 
 bool settle_answered(const struct delivery *d, uint16_t index)
 {
 	const struct attempt_rcpt *row = d->tries ? find_row(d->tries->attempt, index) : NULL;
 	return row != NULL && row->status != RCPT_QUEUED;
-}
-
-static void free_tries(struct delivery *d)
-{
-	if (d->tries != NULL)
-		attempt_free(d->tries->attempt);
-	free(d->tries);
-	d->tries = NULL;
 }
 
 static const char *row_event(const struct tries *t, uint8_t status)
@@ -180,7 +174,7 @@ static void go_on(struct queue *q, struct delivery *d, uint64_t next_at)
 {
 	struct message *m = d->message;
 	bool tried = d->tries == NULL || !d->tries->waiting;
-	free_tries(d);
+	tries_free(d);
 	if (tried && d->attempts < UINT16_MAX)
 		d->attempts++;
 	d->state = DELIVERY_IDLE;
@@ -369,11 +363,6 @@ static void on_interim(struct entry *e, int status)
 void settle_interim(struct queue *q, struct delivery *d)
 {
 	const struct attempt *a = d->tries->attempt;
-	unsigned delivered = 0;
-	for (unsigned i = 0; i < a->rcpt_count; i++)
-		delivered += a->rcpts[i].status == RCPT_DELIVERED;
-	if (delivered <= d->tries->delivered_noted)
-		return;
 	struct attempt *part = attempt_new(a->when_ms, a->site);
 	struct entry *e = part ? entry_new(q, d->message, RECORD_OUTCOME, on_interim) : NULL;
 	if (e == NULL) {
@@ -384,15 +373,16 @@ void settle_interim(struct queue *q, struct delivery *d)
 	e->delivery = d;
 	int err = 0;
 	for (unsigned i = 0; err == 0 && i < a->rcpt_count; i++)
-		if (a->rcpts[i].status == RCPT_DELIVERED)
+		if (a->rcpts[i].status == RCPT_DELIVERED && !a->rcpts[i].noted)
 			err = attempt_set_rcpt(part, a->rcpts[i].index, RCPT_DELIVERED, &a->replies[a->rcpts[i].reply]);
-	if (err == 0)
+	if (err == 0 && part->rcpt_count > 0)
 		err = attempt_encode(part, &e->meta);
-	if (err != 0) {
+	if (err != 0 || part->rcpt_count == 0) {
 		entry_drop(e);
 		return;
 	}
-	d->tries->delivered_noted = delivered;
+	for (unsigned i = 0; i < a->rcpt_count; i++)
+		a->rcpts[i].noted |= a->rcpts[i].status == RCPT_DELIVERED;
 	entry_post(e);
 }
 
@@ -429,7 +419,7 @@ void settle_discard(struct queue *q, struct delivery *d, const char *route)
 
 void settle_cancel(struct queue *q, struct delivery *d)
 {
-	free_tries(d);
+	tries_free(d);
 	d->state = DELIVERY_IDLE;
 	index_take_back(q, d);
 }

@@ -7,8 +7,9 @@
 #include <string.h>
 
 #include "conf/counter.h"
+#include "queue/pace.h"
 
-enum { SITES_KEPT = 20000, FIRST_WINDOW = 2 * 16, SMTP_PORT = 25 };
+enum { SITES_KEPT = 20000, SMTP_PORT = 25 };
 
 /* "25 10 a,b 20 c": the hosts of each preference in the order of their names, so that every order of an answer gives
  * one key. */
@@ -190,7 +191,7 @@ static struct site *add_site(struct queue *q, const struct hops *h, const char *
 		return NULL;
 	}
 	s->queue = q;
-	s->window = FIRST_WINDOW;
+	pace_restart(s);
 	s->due.kind = DUE_SITE;
 	s->sweep_due.kind = DUE_SWEEP;
 	ready_init(&s->ready);

@@ -12,6 +12,7 @@
 #include "queue/core.h"
 #include "queue/index.h"
 #include "queue/schedule.h"
+#include "queue/pace.h"
 #include "queue/site.h"
 
 const uint64_t queue_age_limits_ms[QUEUE_AGES - 1] = {300000, 900000, 3600000, 14400000, 86400000, 259200000};
@@ -249,7 +250,7 @@ static struct site_view view_site(const struct queue *q, const struct site *s)
 		.oldest_ms = ages_oldest(&s->ages),
 		.active = active_at(s),
 		.connections = s->links,
-		.concurrency = s->window / 16,
+		.concurrency = pace_window(s),
 		.resting = s->resting,
 		.probe_ms = s->resting && s->due.place ? core_wall(q, s->due.at) : 0,
 		.reason = s->reason ? s->reason : "",

@@ -9,6 +9,7 @@
 #include "conf/value.h"
 #include "queue/control/inspect.h"
 #include "queue/hops.h"
+#include "queue/pace.h"
 #include "queue/site.h"
 
 struct trace {
@@ -210,7 +211,7 @@ static void on_answers(struct trace *t)
 	const struct site *known = site_get(q, h);
 	if (known != NULL) {
 		say(t, "site %s: %u connections, %u at once at the most now%s", known->lane.site, known->links,
-			known->window / 16, known->resting ? ", resting" : "");
+			pace_window(known), known->resting ? ", resting" : "");
 		if (known->resting && known->reason != NULL)
 			say(t, "  reason: %s", known->reason);
 		t->site.lane = known->lane;

@@ -304,6 +304,7 @@ int client_begin(struct client *c, struct transaction *t)
 	t->fault = FAULT_NONE;
 	t->last = (struct reply){0};
 	t->accepted = 0;
+	t->for_message = false;
 	for (unsigned i = 0; i < t->rcpt_count; i++)
 		t->rcpts[i].answered = t->rcpts[i].too_many = false;
 	if (needs_refuse(&c->peer, t)) {
@@ -373,8 +374,10 @@ static void on_mail_reply(struct client *c, struct client_job *job)
 {
 	job->mail_read = true;
 	job->mail_ok = reply_class(&c->last) == 2;
-	if (!job->mail_ok)
+	if (!job->mail_ok) {
+		job->t->for_message = true;
 		answer_all(job->t, &c->last);
+	}
 }
 
 static void on_rcpt_reply(struct client *c, struct client_job *job)

@@ -94,7 +94,7 @@ bool needs_refuse(const struct capabilities *peer, struct transaction *t)
 {
 	struct reply own;
 	bool declared = (t->flags & ENVELOPE_SMTPUTF8) != 0, left = false;
-	bool all = refuse_message(peer, t, &own);
+	bool all = t->for_message = refuse_message(peer, t, &own);
 	refuse_recipients(t, declared && peer->utf8);
 	t->utf8 = declared && ((t->flags & ENVELOPE_HEADER_8BIT) != 0 || needs_is_8bit(t->sender));
 	for (unsigned i = 0; i < t->rcpt_count; i++) {
@@ -106,5 +106,7 @@ bool needs_refuse(const struct capabilities *peer, struct transaction *t)
 		left |= !r->answered;
 		t->utf8 |= declared && needs_is_8bit(r->address);
 	}
+	if (all)
+		t->last = own;
 	return !left;
 }

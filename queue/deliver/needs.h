@@ -8,8 +8,8 @@
 
 /* Holds the text bytes over 127? */
 bool needs_is_8bit(const char *text);
-/* Answers for the peer where it could not take the message, or a recipient: `answered` and `reply` are set, and t->last
- * if there was one. Sets t->utf8. True: nobody is left. */
+/* Answers for the peer where it could not take the message, or a recipient: `answered` and `reply` are set, t->last if
+ * there was one, and t->for_message. Sets t->utf8. True: nobody is left. */
 bool needs_refuse(const struct capabilities *peer, struct transaction *t);
 
 #endif

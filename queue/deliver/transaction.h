@@ -66,6 +66,7 @@ struct transaction {
 	/* TRANSACTION_LOST, _UNKNOWN, _UNSTARTED: what ended the connection. _ANSWERED: NONE, or what ended the
 	 * connection at the same time (LOAD: a 421 was the answer to the dot) */
 	enum fault fault;
+	bool for_message;     /* `last` is the answer to the message, whoever its recipients are */
 	unsigned accepted;    /* recipients that the peer took at RCPT */
 	struct reply last;    /* the reply that decided, or ours (code 0: what happened to the connection) */
 	uint32_t transfer_ms; /* from MAIL to the end */

@@ -71,6 +71,7 @@ struct attempt_rcpt {
 	uint8_t status; /* enum rcpt_status; RCPT_QUEUED is deferred */
 	uint8_t told;	/* TOLD_* (queue/mail/envelope.h): notices that go with this record */
 	uint16_t reply; /* index into `replies` */
+	bool noted;	/* not stored: its delivery is on its way to the disk already */
 	uint16_t cause; /* not stored: likewise, why it waited, where `reply` says that its time is over */
 };
 

@@ -115,15 +115,80 @@ static void test_load_lowers(void **state)
 	end_transaction(sender(), TRANSACTION_ANSWERED, FAULT_LOAD, "450 busy");
 	assert_int_equal(open_connections(), 7);
 	assert_int_equal(site_named(SITE)->window / 16, 4);
-	/* seven go on, no new one comes */
+	/* those over the half go as soon as they are idle; no new one comes */
 	for (unsigned i = 0; i < 3; i++) {
+		struct connection *c = sender();
+		answer(c, "250 ok");
+		assert_true(c->quit);
+		close_connection(c);
+		commit_all();
+	}
+	struct connection *c = sender();
+	answer(c, "250 ok");
+	assert_false(c->quit);
+	assert_int_equal(sending(), 4);
+	/* another 421 at the same time is the same one; a minute later there is one connection more, and so on */
+	end_transaction(c, TRANSACTION_LOST, FAULT_LOAD, "-");
+	assert_int_equal(site_named(SITE)->window / 16, 4);
+	fixture_end();
+}
+
+/* 421 as the greeting of one more connection, while others live. */
+static void test_load_at_the_greeting(void **state)
+{
+	(void)state;
+	fixture_begin("limits {\n site_connections = 8\n}\n");
+	many(1, 400);
+	dns_run();
+	dial_end(fx.dials[0], "192.0.2.1 ok");
+	while (open_connections() < 5) {
+		win_all("192.0.2.1 ok");
 		answer(sender(), "250 ok");
 		commit_all();
 	}
-	assert_null(sender()->quit ? sender() : NULL);
-	struct connection *c = sender();
-	end_transaction(c, TRANSACTION_LOST, FAULT_LOAD, "-");
-	assert_true(site_named(SITE)->window / 16 <= 4);
+	while (fx.dial_count == 0) {
+		answer(sender(), "250 ok");
+		commit_all();
+	}
+	assert_int_equal(open_connections(), 5);
+	win_all("2001:db8::1 load, 192.0.2.1 load");
+	assert_int_equal(site_named(SITE)->window / 16, 3);
+	for (unsigned i = 0; i < 2; i++) {
+		struct connection *c = sender();
+		answer(c, "250 ok");
+		assert_true(c->quit);
+		close_connection(c);
+		commit_all();
+	}
+	/* for a minute however many messages change nothing */
+	for (unsigned i = 0; i < 20; i++) {
+		answer(sender(), "250 ok");
+		commit_all();
+		assert_int_equal(fx.dial_count, 0);
+	}
+	assert_int_equal(open_connections(), 3);
+	pass(SECONDS(61));
+	assert_int_equal(fx.dial_count, 1);
+	win_all("192.0.2.1 load");
+	/* told again: half of what there is, and for longer */
+	assert_int_equal(site_named(SITE)->window / 16, 2);
+	pass(SECONDS(61));
+	for (unsigned i = 0; i < 20; i++) {
+		struct connection *c = sender();
+		answer(c, "250 ok");
+		commit_all();
+		if (c->quit && c->open)
+			close_connection(c);
+	}
+	assert_int_equal(open_connections(), 2);
+	assert_int_equal(fx.dial_count, 0);
+	pass(SECONDS(61));
+	/* then each success counts again */
+	for (unsigned i = 0; i < 3 && fx.dial_count == 0; i++) {
+		answer(sender(), "250 ok");
+		commit_all();
+	}
+	assert_int_equal(fx.dial_count, 1);
 	fixture_end();
 }
 
@@ -731,6 +796,7 @@ int main(void)
 		cmocka_unit_test(test_reuse_before_dials),
 		cmocka_unit_test(test_not_reusable),
 		cmocka_unit_test(test_load_lowers),
+		cmocka_unit_test(test_load_at_the_greeting),
 		cmocka_unit_test(test_all_connections),
 		cmocka_unit_test(test_address_limit),
 		cmocka_unit_test(test_address_limit_and_probe),

@@ -334,6 +334,7 @@ void end_transaction(struct connection *c, enum transaction_end end, enum fault 
 		fail_msg("nothing is being sent");
 	snprintf(copy, sizeof copy, "%s", replies);
 	bool single = strchr(replies, '|') == NULL;
+	t->accepted = 0;
 	for (unsigned i = 0; i < t->rcpt_count; i++) {
 		if (single)
 			snprintf(rest = copy, sizeof copy, "%s", replies);
@@ -343,6 +344,8 @@ void end_transaction(struct connection *c, enum transaction_end end, enum fault 
 		if (t->rcpts[i].answered) {
 			set_reply(&t->rcpts[i].reply, one);
 			t->last = t->rcpts[i].reply;
+			t->rcpts[i].too_many = reply_is_too_many(&t->rcpts[i].reply);
+			t->accepted += reply_class(&t->last) == 2;
 		}
 	}
 	if (t->last.code == 0)
