@@ -41,6 +41,7 @@
 	X(recipients_discarded, "recipients whose route discards")                                                     \
 	X(soft_bounces, "failures that were deferred: soft_bounce")                                                    \
 	X(bounces_sent, "bounces written to the queue")                                                                \
+	X(bounces_cut, "bounces with the header alone: limits { bounce_size }")                                        \
 	X(bounces_double, "double bounces written to the queue")                                                       \
 	X(notices_delayed, "warnings of delay written to the queue")                                                   \
 	X(notices_relayed, "notices of success written to the queue: mail was handed on")                              \

@@ -120,6 +120,8 @@ static int make(struct making *w, enum notice_kind kind)
 	struct notice n = notice_of(w, kind, id);
 	n.rcpts = rcpts;
 	n.rcpt_count = rcpts_of(w, kind, rcpts);
+	if (kind == NOTICE_FAILED && w->entry->message->size > n.full_max && !(n.flags & ENVELOPE_RET_HDRS))
+		COUNT(bounces_cut);
 	n.to = n.rcpt_count > 0 ? telling_whom(q, w->entry->message, rcpts[0].address) : NULL;
 	int err = notice_write(&n, &text, &flags);
 	if (err == 0) {

@@ -17,13 +17,13 @@ static const struct explanation {
 	const char *failed, *delayed;
 } explanations[] = {
 	{"1.1", 551,
-		"There is no mailbox of this name. Please look for a mistake in the address; if there is none, ask\n"
+		"There is no mailbox of this name. Please look for a mistake in the address; if there is none, ask "
 		"the recipient in another way which address is right.",
 		"The recipient's mail server does not know this mailbox at the moment."},
 	{"1.10", 556, "This domain takes no mail at all: its owner says so. Please look for a mistake in the address.",
 		NULL},
 	{"1.2", 0,
-		"There is no mail server for what stands behind the @ of this address. Please look for a mistake\n"
+		"There is no mail server for what stands behind the @ of this address. Please look for a mistake "
 		"there.",
 		NULL},
 	{"4.4", 0, "The mail server for this address cannot be found: what its domain says about it is wrong.", NULL},
@@ -35,12 +35,12 @@ static const struct explanation {
 		"This mailbox takes no mail at the moment."},
 	{"2.2", 552,
 		"The recipient's mailbox is full. Please tell the recipient in another way, and send the message "
-		"again\n"
+		"again "
 		"when there is room.",
 		"The recipient's mailbox is full at the moment."},
 	{"2.3", 0, "The message is larger than this recipient may receive. Please send a smaller one.", NULL},
 	{"3.4", 0,
-		"The message is too large for the recipient's mail server. Please send a smaller one, or hand over\n"
+		"The message is too large for the recipient's mail server. Please send a smaller one, or hand over "
 		"its attachments in another way.",
 		NULL},
 	{"3.2", 521, "The recipient's mail server takes no mail.",
@@ -54,16 +54,16 @@ static const struct explanation {
 	{"4.", 421, "The recipient's mail server could not be reached.",
 		"The recipient's mail server cannot be reached at the moment."},
 	{"6.", 0,
-		"The recipient's mail server cannot take this kind of message (its characters, its format or its\n"
+		"The recipient's mail server cannot take this kind of message (its characters, its format or its "
 		"attachments). Please send it in a simpler form, as plain text.",
 		NULL},
 	{"7.1", 0,
-		"The recipient's mail server does not want this message. Its rules forbid it; its own words stand\n"
+		"The recipient's mail server does not want this message. Its rules forbid it; its own words stand "
 		"below, and often say why. Please ask the recipient, or the people who run that server.",
-		"The recipient's mail server wants to see this message again later. Many do so with senders whom\n"
+		"The recipient's mail server wants to see this message again later. Many do so with senders whom "
 		"they do not know yet."},
 	{"7.", 554,
-		"The recipient's mail server refused this message for its rules; its own words stand below, and often\n"
+		"The recipient's mail server refused this message for its rules; its own words stand below, and often "
 		"say why. Please ask the recipient, or the people who run that server.",
 		"The recipient's mail server does not take this message for now, for its rules."},
 	{"3.", 0, "The recipient's mail server cannot take this message.",
@@ -117,13 +117,18 @@ static void put_addresses(struct draft *d, const struct notice *in, unsigned fro
 		draft_put(d, "%s%.900s>\r\n", open, draft_clean(d, address, in->rcpts[i].address));
 }
 
+/* Words of ours, wrapped. */
 static void put_paragraph(struct draft *d, const char *text)
 {
+	enum { COLUMNS = 76 };
 	while (*text != '\0') {
-		size_t n = strcspn(text, "\n");
+		size_t n = strlen(text);
+		if (n > COLUMNS)
+			for (n = COLUMNS; text[n] != ' ';)
+				n--;
 		draft_bytes(d, text, n);
 		draft_put(d, "\r\n");
-		text += n + (text[n] == '\n');
+		text += n + (text[n] == ' ');
 	}
 }
 
@@ -146,23 +151,25 @@ static void put_explained(struct draft *d, const struct notice *in, const struct
 static void put_opening(struct draft *d, const struct notice *in)
 {
 	const char *them = in->rcpt_count == 1 ? "this recipient" : "these recipients";
-	char span[CLOCK_SPAN];
-	draft_wrapped(d, "This is the mail relay ", " ", in->hostname);
+	char span[CLOCK_SPAN], date[CLOCK_DATE], name[DRAFT_CLEAN];
+	draft_put(d, "This is the mail relay %.900s.\r\n", draft_clean(d, name, in->hostname));
 	draft_put(d, "A program wrote this message; nobody reads what is sent in reply.\r\n\r\n");
-	if (in->sender[0] == '\0')
+	if (in->sender[0] == '\0') {
 		put_paragraph(d,
-			"You are told as the postmaster: mail that has no sender, most often a notice that mail\n"
-			"could not be delivered, could not be delivered itself. Nobody else is told.\n");
+			"You are told as the postmaster: mail that has no sender, most often a notice that mail could "
+			"not be delivered, could not be delivered itself. Nobody else is told.");
+		draft_put(d, "\r\n");
+	}
+	if (in->kind == NOTICE_DELAYED)
+		draft_put(d, "This is a warning only. You need not send your message again.\r\n\r\n");
+	draft_put(d, "%s of %s\r\n", in->sender[0] != '\0' ? "Your message" : "The mail",
+		clock_date(in->arrival_ms, date));
 	if (in->kind == NOTICE_FAILED)
-		draft_put(d, "%s COULD NOT BE DELIVERED to %s:\r\n\r\n",
-			in->sender[0] != '\0' ? "YOUR MESSAGE" : "THE MAIL", them);
+		draft_put(d, "could not be delivered to %s:\r\n\r\n", them);
 	else if (in->kind == NOTICE_RELAYED)
-		draft_put(d, "Your message has been handed on to the next mail server for %s:\r\n\r\n", them);
+		draft_put(d, "has been handed on to the next mail server for %s:\r\n\r\n", them);
 	else
-		draft_put(d,
-			"THIS IS A WARNING ONLY. YOU NEED NOT SEND YOUR MESSAGE AGAIN.\r\n\r\n"
-			"For %s it could not be delivered to %s:\r\n\r\n",
-			clock_span(in->waited_ms, span), them);
+		draft_put(d, "could not be delivered for %s to %s:\r\n\r\n", clock_span(in->waited_ms, span), them);
 }
 
 static void put_closing(struct draft *d, const struct notice *in)
@@ -170,13 +177,12 @@ static void put_closing(struct draft *d, const struct notice *in)
 	char date[CLOCK_DATE];
 	if (in->kind == NOTICE_RELAYED) {
 		put_paragraph(d,
-			"You asked to be told of success. The next server does not confirm deliveries, so this is\n"
-			"the last that you hear if all goes well; if it cannot deliver the message, you should be\n"
-			"told.");
+			"You asked to be told of success. The next server does not confirm deliveries, so this is the "
+			"last that you hear if all goes well; if it cannot deliver the message, it should tell you.");
 	} else if (in->kind == NOTICE_FAILED) {
 		put_paragraph(d,
-			"It will not be tried again. If you do not know what to do, pass this whole message on to\n"
-			"your postmaster.");
+			"It will not be tried again. If you do not know what to do, pass this whole message on to your "
+			"postmaster.");
 	} else {
 		draft_put(d, "It is tried again until %s;\r\n", clock_date(in->until_ms, date));
 		put_paragraph(d, "you are told if it cannot be delivered till then.");

@@ -99,7 +99,7 @@ def test_delay_is_told_once(lab):
     lab.send(site.rcpt(), sender=home.rcpt("s"))
     site.server6.wait(lambda: site.server6.taken() + site.server4.taken(), 30, "the mail in the end")
     notice = told(home)[0]
-    assert "YOU NEED NOT SEND YOUR MESSAGE AGAIN" in notice.text
+    assert "You need not send your message again." in notice.text
     assert "The recipient's mailbox is full at the moment." in notice.text, notice.text
     fields = notice.rcpt(site.rcpt())
     assert fields["Action"] == "delayed" and fields["Status"] == "4.2.2" and fields["Will-Retry-Until"], fields

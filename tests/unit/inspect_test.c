@@ -177,6 +177,29 @@ static void test_summary(void **state)
 	fixture_end();
 }
 
+static bool held_back(void *arg, const struct message_view *m)
+{
+	(void)arg;
+	assert_int_equal(m->rcpts[0].state, RCPT_STATE_DEFERRED);
+	assert_string_equal(m->rcpts[0].reason, "held for release at 2027-01-22T08:00:00.000Z");
+	assert_int_equal(m->rcpts[0].next_ms, BEGIN + DAYS(7));
+	seen[0]++;
+	return true;
+}
+
+/* Mail that its sender held back: why it waits, and till when, though it is looked at before. */
+static void test_held_back(void **state)
+{
+	(void)state;
+	fixture_begin(NULL);
+	const struct envelope_rcpt rcpt = {.address = "b@d.example"};
+	mail_of((struct envelope){.id = 5, .release_ms = BEGIN + DAYS(7), .rcpts = &rcpt, .rcpt_count = 1});
+	seen[0] = 0;
+	queue_list(&fx.q, &(struct queue_filter){.state = RCPT_STATE_COUNT}, 0, 10, held_back, NULL);
+	assert_int_equal(seen[0], 1);
+	fixture_end();
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -184,6 +207,7 @@ int main(void)
 		cmocka_unit_test(test_find),
 		cmocka_unit_test(test_act),
 		cmocka_unit_test(test_summary),
+		cmocka_unit_test(test_held_back),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

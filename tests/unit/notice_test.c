@@ -744,9 +744,10 @@ static void test_kinds(void **state)
 		enum notice_kind kind;
 		const char *subject, *words;
 	} rows[] = {
-		{NOTICE_FAILED, "Subject: Undelivered mail returned to sender\r\n", "COULD NOT BE DELIVERED to this"},
+		{NOTICE_FAILED, "Subject: Undelivered mail returned to sender\r\n",
+			"could not be delivered to this recipient:"},
 		{NOTICE_DELAYED, "Subject: Warning: your message is delayed\r\n",
-			"YOU NEED NOT SEND YOUR MESSAGE AGAIN"},
+			"You need not send your message again."},
 		{NOTICE_RELAYED, "Subject: Your message was handed on\r\n", "handed on to the next mail server"},
 	};
 	struct reply r = reply_of(450, "4.2.0", "later");

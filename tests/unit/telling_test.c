@@ -176,6 +176,36 @@ static void test_three_notices(void **state)
 	fixture_end();
 }
 
+/* Taken by two servers of one site, one after the other: what is written of the first meanwhile tells nobody, the end
+ * tells of those whom a server without DSN took. */
+static void test_relayed_over_two_paths(void **state)
+{
+	(void)state;
+	const struct envelope_rcpt rcpts[] = {
+		{.address = "a@d.example", .index = 0, .notify = NOTIFY_SUCCESS},
+		{.address = "b@d.example", .index = 1, .notify = NOTIFY_SUCCESS},
+	};
+	for (unsigned dsn = 0; dsn < 2; dsn++) {
+		fixture_begin(NULL);
+		mail_of((struct envelope){.id = 5, .rcpts = rcpts, .rcpt_count = 2});
+		struct connection *c = connect_site(SITE, "2001:db8::1");
+		c->info.dsn = dsn;
+		answer(c, "250 ok|450 4.2.0 later");
+		assert_string_equal(fx.journal, "OUTCOME 5 0=delivered\n");
+		commit_all();
+		assert_string_equal(sending_to(dial_end(dial_to(SITE), "192.0.2.1 ok")), "b@d.example");
+		for (unsigned i = 0; i < fx.connection_count; i++)
+			if (fx.connections[i]->sent != NULL)
+				answer(fx.connections[i], "250 ok");
+		assert_string_equal(notices(), "relayed");
+		assert_int_equal(strstr(text_of(fx.commits[0]), "rfc822; a@d.example") == NULL, dsn);
+		assert_non_null(strstr(text_of(fx.commits[0]), "rfc822; b@d.example"));
+		commit_all();
+		assert_null(find(5));
+		fixture_end();
+	}
+}
+
 /* ---- warnings of delay ---- */
 
 /* Told once, in the first attempt after `warn`, and never again; not before. */
@@ -498,6 +528,7 @@ int main(void)
 		cmocka_unit_test(test_table),
 		cmocka_unit_test(test_notify_and_outcome),
 		cmocka_unit_test(test_three_notices),
+		cmocka_unit_test(test_relayed_over_two_paths),
 		cmocka_unit_test(test_delay_once),
 		cmocka_unit_test(test_delay_once_across_a_restart),
 		cmocka_unit_test(test_told_is_in_the_envelope),
