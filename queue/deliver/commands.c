@@ -139,13 +139,23 @@ static void add_orcpt(int *err, struct buf *out, const struct transaction *t, co
 		add(err, out, " ORCPT=%s%s", type, value);
 }
 
+/* RFC 2852 §4.1.4.2: a next hop that knows nothing of the time of BY;N is asked to tell of delays in its place. */
+static unsigned notify_of(
+	const struct capabilities *peer, const struct transaction *t, const struct transaction_rcpt *r)
+{
+	bool told = peer->deliver_by || !t->has_by || (t->flags & ENVELOPE_BY_NOTIFY) == 0;
+	if (told || (r->notify & NOTIFY_NEVER))
+		return r->notify;
+	return (r->notify != 0 ? r->notify : (unsigned)NOTIFY_FAILURE) | NOTIFY_DELAY;
+}
+
 int commands_rcpt(
 	struct buf *out, const struct capabilities *peer, const struct transaction *t, const struct transaction_rcpt *r)
 {
 	int err = 0;
 	add(&err, out, "RCPT TO:<%s>", r->address);
 	if (peer->dsn) {
-		add_notify(&err, out, r->notify);
+		add_notify(&err, out, notify_of(peer, t, r));
 		add_orcpt(&err, out, t, r);
 	}
 	add(&err, out, "\r\n");

@@ -189,7 +189,7 @@ static void test_relayed_over_two_paths(void **state)
 		fixture_begin(NULL);
 		mail_of((struct envelope){.id = 5, .rcpts = rcpts, .rcpt_count = 2});
 		struct connection *c = connect_site(SITE, "2001:db8::1");
-		c->info.dsn = dsn;
+		c->info.peer.dsn = dsn;
 		answer(c, "250 ok|450 4.2.0 later");
 		assert_string_equal(fx.journal, "OUTCOME 5 0=delivered\n");
 		commit_all();
