@@ -112,7 +112,7 @@ static void log_rows(const struct queue *q, const struct delivery *d)
 			LF_STR("host", p && p->host[0] ? p->host : NULL), LF_ENDPOINT("address", p ? &p->to : NULL),
 			LF_FAMILY("family", p ? p->to.ip.family : 0), LF_MS("queue", all > known ? all - known : 0),
 			LF_MS("route", d->route_ms), LF_MS("race", t->race_ms), LF_MS("transfer", t->transfer_ms),
-			LF_NUM("attempts", d->attempts + 1u),
+			LF_NUM("attempts", d->attempts + (t->waiting ? 0u : 1u)),
 			LF_STR("next", row->status == RCPT_QUEUED && a->next_ms ? clock_stamp(a->next_ms, next) : NULL),
 			LF_STR("reply", reply_format(&a->replies[row->reply], reply, sizeof reply)));
 	}

@@ -1,6 +1,7 @@
 """tests/lab/notices_test.py: what senders are told: bounces, warnings, notices of success; read as mail programs read them."""
 import email
 import email.policy
+import time
 
 from client import Client, content
 from lab import RELAY4
@@ -186,4 +187,43 @@ def test_success_is_told_where_the_next_hop_does_not(lab):
     session = (able.server6.taken() + able.server4.taken())[0].session
     assert "NOTIFY=SUCCESS" in session.said("RCPT")[0].upper(), session.said("RCPT")
     relay.wait_log(" bounce ", "kind=relayed")
+    empty(relay)
+
+
+RIGHTS = "client 192.0.2.0/24 { deliver_by = yes   future_release = yes }\nlimits { deliver_by = 1s }\n"
+
+
+def test_deliver_by_comes_without_a_retry(lab):
+    """Nobody listens there and the next try is an hour away: mode R fails when its time comes, mode N is told of then."""
+    home, site = lab.site(), lab.site(serve4=False, serve6=False)
+    relay = lab.relay(RIGHTS + "retry { first = 1h   max = 1h }\n")
+    began = time.monotonic()
+    submit(lab, home.rcpt("s"), [site.rcpt("return")], mail=["BY=3;R"])
+    submit(lab, home.rcpt("s"), [site.rcpt("notify")], mail=["BY=3;N"])
+    notices = {n.rcpts[0]["Final-Recipient"]: n for n in told(home, 2)}
+    lab.fact(f"both told {time.monotonic() - began:.1f} s after MAIL (BY=3)")
+    assert time.monotonic() - began > 2
+    fields = notices[f"rfc822; {site.rcpt('return')}"].rcpt(site.rcpt("return"))
+    assert (fields["Action"], fields["Status"]) == ("failed", "5.4.7"), fields
+    late = notices[f"rfc822; {site.rcpt('notify')}"]
+    assert late.message["Deliver-By-Date"]
+    assert (late.rcpt(site.rcpt("notify"))["Action"], late.rcpt(site.rcpt("notify"))["Status"]) == ("delayed", "4.4.7")
+    wait_until(lambda: len(relay.queued()) == 1, 10, "the one of mode N alone")
+
+
+def test_held_for_release(lab):
+    """HOLDFOR: not tried before, `relayq retry` notwithstanding, and across a restart; then at once."""
+    site = lab.site()
+    relay = lab.relay(RIGHTS)
+    began = time.monotonic()
+    submit(lab, "a@old.example", [site.rcpt()], mail=["HOLDFOR=5"])
+    assert "held for release at" in str(relay.queued())
+    relay.relayq("retry", *relay.ids())
+    relay.stop()
+    relay.start([(RELAY4, 25)])
+    both = lambda: site.server6.taken() + site.server4.taken()  # noqa: E731
+    site.server6.wait(both, 15, "the mail")
+    took = both()[0].at - began
+    lab.fact(f"sent {took:.1f} s after MAIL (HOLDFOR=5)")
+    assert 4.5 < took < 8, took
     empty(relay)
