@@ -83,6 +83,7 @@ deps:                                                 ## install what the build 
 
 test-deps: deps
 	@contrib/need $(TEST_PACKAGES)
+	@tests/lab/unpack
 
 run: deps                                             ## install, build, and run the relay on safe defaults (port 2525, ./var)
 	@$(MAKE) --no-print-directory -s -j$$(nproc) all

@@ -20,7 +20,7 @@ import net
 from client import send
 from relay import Relay, binary, release_binary
 from scripted import Scripted
-from servers import Nsd, Postfix
+from servers import Exim, Nsd, OpenSmtpd, Postfix
 
 RELAY4, RELAY6 = "198.51.100.64", "2001:db8:2::64"
 
@@ -137,6 +137,19 @@ class Lab:
         p = Postfix(host, f"{self.folder}/{name}", domains, **settings)
         (scope or self.test).callback(p.close)
         return p
+
+    def exim(self, name, v4=(), v6=(), scope=None, **settings):
+        """The same with Exim."""
+        return self._unpacked(Exim, name, v4, v6, scope, settings)
+
+    def opensmtpd(self, name, v4=(), v6=(), scope=None, **settings):
+        """The same with OpenSMTPD."""
+        return self._unpacked(OpenSmtpd, name, v4, v6, scope, settings)
+
+    def _unpacked(self, kind, name, v4, v6, scope, settings):
+        server = kind(self.net.host(name, v4, v6), f"{self.folder}/{name}", **settings)
+        (scope or self.test).callback(server.close)
+        return server
 
     def fact(self, text):
         """A measured figure, printed with the test's line."""

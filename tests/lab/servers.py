@@ -1,4 +1,7 @@
-"""tests/lab/servers.py: real servers inside hosts of the lab: nsd for names, Postfix for mail."""
+"""tests/lab/servers.py: real servers inside hosts of the lab: nsd for names; Postfix, Exim and OpenSMTPD for mail.
+
+Postfix is installed; the other two cannot be beside it and are run from where tests/lab/unpack has put them.
+"""
 import email
 import email.policy
 import glob
@@ -11,6 +14,10 @@ import socket
 import struct
 import subprocess
 import time
+
+from relay import ROOT
+
+RESOLVERS = ("198.51.100.53", "2001:db8:2::53")  # nsd, see lab.py
 
 
 def wait_until(true, seconds, what, step=0.02):
@@ -95,6 +102,63 @@ class Nsd:
         self.log.close()
 
 
+def resolver(host):
+    """A resolv.conf for a host: the lab's DNS over the families that the host has."""
+    return "".join(f"nameserver {a}\n" for a in RESOLVERS if (host.v6 if ":" in a else host.v4))
+
+
+class MailServer:
+    """What the three have in common: a host, a folder, a log, and one Maildir for all that arrives."""
+    kind = "?"
+
+    def __init__(self, host, folder):
+        self.host, self.folder = host, folder
+        self.maildir, self.logfile = f"{folder}/mail/all", f"{folder}/maillog"
+
+    def submit(self, sender, rcpts, message):
+        """As a user of that machine: by its own sendmail."""
+        rcpts = [rcpts] if isinstance(rcpts, str) else rcpts
+        self.sendmail("-i", "-f", sender, *rcpts, text=message.replace(b"\r\n", b"\n"))
+
+    def log(self):
+        try:
+            with open(self.logfile, errors="replace") as f:
+                return f.read()
+        except OSError:
+            return ""
+
+    def wait_greeting(self, seconds=10):
+        for address in self.host.v4[:1] + self.host.v6[:1]:
+            wait_until(lambda: self._greets(address), seconds, f"{self.kind} on {self.host.name}; see {self.logfile}")
+
+    def _greets(self, address):
+        try:
+            with self.host.connect(address, 25, 2) as s:
+                return s.recv(100).startswith(b"220")
+        except OSError:
+            return False
+
+    def mails(self):
+        """What has arrived: bytes of each message, oldest first."""
+        files = sorted(glob.glob(f"{self.maildir}/new/*"), key=lambda p: os.stat(p).st_mtime_ns)
+        found = []
+        for path in files:
+            with open(path, "rb") as f:
+                found.append(f.read())
+        return found
+
+    def wait_mail(self, part, seconds=15):
+        """The first message that contains `part`, parsed; .raw are its bytes."""
+        part = part if isinstance(part, bytes) else part.encode()
+
+        def look():
+            return next((m for m in self.mails() if part in m), None)
+        raw = wait_until(look, seconds, f"mail with {part!r} at {self.host.name}", 0.05)
+        parsed = email.message_from_bytes(raw, policy=email.policy.default)
+        parsed.raw = raw
+        return parsed
+
+
 MASTER = """\
 smtp      inet  n - n - - smtpd
 pickup    unix  n - n 1 1 pickup
@@ -120,13 +184,13 @@ postlog   unix-dgram n - n - 1 postlogd
 """
 
 
-class Postfix:
+class Postfix(MailServer):
     """An instance of Postfix with everything of its own. It speaks only the families of its host; it takes mail for `domains`
     (any local part) into one Maildir, and hands everything else to `relayhost` (as Postfix writes it; None: nowhere)."""
+    kind = "Postfix"
 
     def __init__(self, host, folder, domains=(), relayhost=None, networks="127.0.0.0/8 [::1]/128", **settings):
-        self.host, self.folder = host, folder
-        self.maildir = f"{folder}/mail/all"
+        super().__init__(host, folder)
         self.uid = pwd.getpwnam("nobody").pw_uid
         os.makedirs(f"{folder}/etc")
         os.makedirs(f"{folder}/queue")
@@ -157,56 +221,29 @@ class Postfix:
             f.write(MASTER)
         self.environment = {k: v for k, v in os.environ.items() if not k.startswith("MAIL_")}
         self.running = True
-        self.starting = subprocess.Popen(host.command("postfix", "-c", f"{folder}/etc", "start"), stdout=subprocess.DEVNULL,
+        with open(f"{folder}/etc/resolv.conf", "w") as f:
+            f.write(resolver(host))
+        enter = f'mount --bind {folder}/etc/resolv.conf /etc/resolv.conf && exec postfix -c {folder}/etc start'
+        self.starting = subprocess.Popen(host.command("sh", "-c", enter), stdout=subprocess.DEVNULL,
                                          stderr=subprocess.DEVNULL, env=self.environment)
 
     def wait(self):
         """Until it greets. The constructor does not wait, so that several start side by side."""
         if self.starting.wait(30):
             raise RuntimeError(f"postfix start on {self.host.name}: {self.log()[-2000:]}")
-        address = (self.host.v4 + self.host.v6)[0]
-        wait_until(lambda: self._greets(address), 10, f"Postfix on {self.host.name}; see {self.folder}/maillog")
+        self.wait_greeting()
         return self
 
-    def _greets(self, address):
-        try:
-            with self.host.connect(address, 25, 2) as s:
-                return s.recv(100).startswith(b"220")
-        except OSError:
-            return False
+    def sendmail(self, *words, text):
+        subprocess.run(["sendmail", "-C", f"{self.folder}/etc", *words], input=text, check=True, capture_output=True)
 
-    def log(self):
-        try:
-            with open(f"{self.folder}/maillog", errors="replace") as f:
-                return f.read()
-        except OSError:
-            return ""
+    def flush(self):
+        """Tries all queued mail now."""
+        subprocess.run(self.host.command("postqueue", "-c", f"{self.folder}/etc", "-f"), check=True, capture_output=True)
 
-    def submit(self, sender, rcpts, message):
-        """As a user of that machine: by its own sendmail."""
-        rcpts = [rcpts] if isinstance(rcpts, str) else rcpts
-        subprocess.run(["sendmail", "-C", f"{self.folder}/etc", "-i", "-f", sender, *rcpts],
-                       input=message.replace(b"\r\n", b"\n"), check=True, capture_output=True)
-
-    def mails(self):
-        """What has arrived: bytes of each message, oldest first."""
-        files = sorted(glob.glob(f"{self.maildir}/new/*"), key=lambda p: os.stat(p).st_mtime_ns)
-        found = []
-        for path in files:
-            with open(path, "rb") as f:
-                found.append(f.read())
-        return found
-
-    def wait_mail(self, part, seconds=15):
-        """The first message that contains `part`, parsed; .raw are its bytes."""
-        part = part if isinstance(part, bytes) else part.encode()
-
-        def look():
-            return next((m for m in self.mails() if part in m), None)
-        raw = wait_until(look, seconds, f"mail with {part!r} at {self.host.name}", 0.05)
-        parsed = email.message_from_bytes(raw, policy=email.policy.default)
-        parsed.raw = raw
-        return parsed
+    def queue_empty(self):
+        listed = subprocess.run(["postqueue", "-c", f"{self.folder}/etc", "-j"], capture_output=True, text=True)
+        return listed.returncode == 0 and not listed.stdout.strip()
 
     def close(self):
         if self.running:
@@ -214,3 +251,199 @@ class Postfix:
             self.starting.wait(30)
             subprocess.run(self.host.command("postfix", "-c", f"{self.folder}/etc", "abort"), capture_output=True,
                            env=self.environment)
+
+
+class Unpacked(MailServer):
+    """A server from tests/lab/unpack. It believes itself installed: in a mount namespace of its own (ip netns exec makes one) the
+    places that are compiled into it are folders of this instance: /var/lib, /var/spool, /var/log, /run, accounts, resolver."""
+    root, accounts = "", ()
+
+    def __init__(self, host, folder, config):
+        super().__init__(host, folder)
+        unpacked = f"{ROOT}/build/lab-servers/{self.root}"
+        if not os.path.exists(f"{unpacked}/.complete"):
+            raise RuntimeError(f"{unpacked} is not there: run tests/lab/unpack")
+        for part in ("lib/server", "spool", "log", "run", "mail/all"):
+            os.makedirs(f"{folder}/{part}")
+        nobody = pwd.getpwnam("nobody")
+        users = [("root", 0, 0), *((name, 901 + n, 901 + n) for n, name in enumerate(self.accounts)),
+                 ("nobody", nobody.pw_uid, nobody.pw_gid), ("vmail", nobody.pw_uid, nobody.pw_gid)]
+        self.ids = {name: uid for name, uid, _ in users}
+        for box in ("new", "cur", "tmp"):
+            os.makedirs(f"{self.maildir}/{box}")
+            os.chown(f"{self.maildir}/{box}", nobody.pw_uid, nobody.pw_gid)
+        os.chown(self.maildir, nobody.pw_uid, nobody.pw_gid)
+        files = {"passwd": "".join(f"{n}:x:{u}:{g}::{folder}/mail:/bin/sh\n" for n, u, g in users),
+                 "group": "".join(f"{n}:x:{g}:\n" for n, _, g in users if n != "vmail") + "mail:x:8:\n",
+                 "resolv.conf": resolver(host),
+                 "mailname": f"{host.name}.example\n", "server.conf": config}
+        for name, text in files.items():
+            with open(f"{folder}/{name}", "w") as f:
+                f.write(text)
+        binds = [(unpacked, "/var/lib/server"), (f"{unpacked}/usr/libexec", "/usr/libexec")]
+        binds = [(f"{folder}/lib", "/var/lib")] + [b for b in binds if os.path.exists(b[0])]
+        binds += [(f"{folder}/{n}", f"/etc/{n}") for n in ("passwd", "group", "resolv.conf")]
+        binds += [(f"{folder}/{n}", f"/var/{n}") for n in ("spool", "log")] + [(f"{folder}/run", "/run")]
+        self.enter = "mount --make-rprivate / && " + " && ".join(f"mount --bind {a} {b}" for a, b in binds)
+        self.output = open(self.logfile, "ab")
+        self.process = None
+
+    def start(self, *words):
+        self.process = subprocess.Popen(self.host.command("sh", "-c", f'{self.enter} && exec "$@"', "sh", *words),
+                                        stdin=subprocess.DEVNULL, stdout=self.output, stderr=subprocess.STDOUT, start_new_session=True)
+
+    group = 0  # the group that the server's own programs run as
+
+    def inside(self, *words, text=None, name=None):
+        """Runs a command as if on that machine; what it printed. `name`: what the program is to think it is called."""
+        command = ["nsenter", "-m", "-n", "-t", str(self.process.pid), "-S", "0", "-G", str(self.group),
+                   *(["bash", "-c", 'exec -a "$0" "$@"', name] if name else []), *words]
+        done = subprocess.run(command, input=text, capture_output=True)
+        if done.returncode:
+            raise RuntimeError(f"{' '.join(words)}: {done.returncode}: {(done.stderr or done.stdout).decode(errors='replace')}")
+        return done.stdout.decode(errors="replace")
+
+    def wait(self):
+        """Until it greets. The constructor does not wait, so that several start side by side."""
+        self.wait_greeting()
+        return self
+
+    def close(self):
+        if self.process:
+            try:
+                os.killpg(self.process.pid, signal.SIGKILL)
+            except OSError:
+                pass
+            self.process.wait()
+            self.process = None
+        self.output.close()
+
+
+EXIM = """\
+primary_hostname = {name}.example
+exim_path = /var/lib/server/usr/sbin/exim4
+spool_directory = /var/spool/exim
+log_file_path = {folder}/log/%slog
+log_selector = +all
+daemon_smtp_ports = 25
+local_interfaces = {interfaces}
+disable_ipv6 = {no6}
+domainlist local_domains = {domains}
+hostlist relay_from_hosts = {networks}
+acl_smtp_rcpt = acl_rcpt
+acl_smtp_data = acl_data
+never_users =
+trusted_users = root
+chunking_advertise_hosts = *
+dsn_advertise_hosts = *
+message_size_limit = 100M
+queue_run_max = 5
+tls_advertise_hosts =
+smtp_accept_max = 200
+smtp_accept_max_per_connection = 10000
+smtp_accept_queue_per_connection = 0
+rfc1413_query_timeout = 0s
+host_lookup =
+{more}
+begin acl
+acl_rcpt:
+  deny    local_parts = ^no
+          message = no such person
+  accept  hosts = +relay_from_hosts
+          control = dkim_disable_verify
+  require domains = +local_domains
+  accept
+acl_data:
+  accept
+begin routers
+{routers}
+in:
+  driver = accept
+  domains = +local_domains
+  transport = maildir
+begin transports
+remote_smtp:
+  driver = smtp
+{remote}
+maildir:
+  driver = appendfile
+  directory = {folder}/mail/all
+  maildir_format
+  user = vmail
+  create_directory = false
+begin retry
+* * F,5d,1s
+"""
+
+
+class Exim(Unpacked):
+    """Exim: takes mail for `domains` into the Maildir; `routers` are lines of its own language that stand before that router."""
+    kind, root, accounts = "Exim", "exim", ("Debian-exim",)
+
+    def __init__(self, host, folder, domains=(), routers="", networks="<; 127.0.0.0/8 ; ::1", more="", remote="  hosts_try_fastopen ="):
+        # Exim's lists are separated by colons: those that hold IPv6 addresses name another separator
+        super().__init__(host, folder, EXIM.format(
+            name=host.name, folder=folder, domains=" : ".join(domains), networks=networks, routers=routers, more=more, remote=remote,
+            interfaces="<; " + " ; ".join(["127.0.0.1", *host.v4] * bool(host.v4) + ["::1", *host.v6] * bool(host.v6)),
+            no6="false" if host.v6 else "true"))
+        self.logfile = f"{folder}/log/mainlog"
+        os.makedirs(f"{folder}/lib/exim4")
+        os.rename(f"{folder}/server.conf", f"{folder}/lib/exim4/config.autogenerated")
+        os.makedirs(f"{folder}/run/exim4")
+        for path in (f"{folder}/spool", f"{folder}/log"):
+            os.chown(path, self.ids["Debian-exim"], 901)
+        self.start(self.program, "-bdf", "-q1h")
+
+    program = "/var/lib/server/usr/sbin/exim4"
+
+    def sendmail(self, *words, text):
+        self.inside(self.program, "-odb", *words, text=text)
+
+    def flush(self):
+        """Tries all queued mail now."""
+        self.inside(self.program, "-qff")
+
+    def queue_empty(self):
+        return self.inside(self.program, "-bpc").strip() == "0"
+
+
+OPENSMTPD = """\
+table people {{ "@" = "vmail" }}
+smtp max-message-size 100M
+queue ttl 1d
+mta limit session-keepalive 0
+{listen}
+action "in" maildir "{folder}/mail/all" virtual <people>
+{refuse}
+match from any for domain {{ {domains} }} action "in"
+{more}
+"""
+
+
+class OpenSmtpd(Unpacked):
+    """OpenSMTPD: takes mail for `domains` into the Maildir; `more` are lines of smtpd.conf that stand behind the rule for
+    these, `refuse` lines that stand before it."""
+    kind, root, accounts = "OpenSMTPD", "opensmtpd", ("opensmtpd", "opensmtpq")
+
+    def __init__(self, host, folder, domains=(), more="", refuse=""):
+        listen = "\n".join(f"listen on {a} port 25" for a in ["127.0.0.1"] * bool(host.v4) + host.v4 + ["::1"] * bool(host.v6) + host.v6)
+        super().__init__(host, folder, OPENSMTPD.format(folder=folder, listen=listen, more=more, refuse=refuse,
+                                                        domains=", ".join(f'"{d}"' for d in domains or ["nowhere.invalid"])))
+        os.makedirs(f"{folder}/lib/opensmtpd/empty")
+        os.makedirs(f"{folder}/spool/smtpd")
+        os.chmod(f"{folder}/spool/smtpd", 0o711)
+        self.start("/var/lib/server/usr/sbin/smtpd", "-d", "-f", f"{folder}/server.conf")
+
+    program, group = "/var/lib/server/usr/sbin/smtpctl", 902  # the package installs it setgid opensmtpq
+
+    def sendmail(self, *words, text):
+        self.inside(self.program, *words, text=text, name="sendmail")
+
+    def flush(self):
+        """Tries all queued mail now, over all routes: it avoids one for a while where it was refused."""
+        for route in re.findall(r"^(\d+)\.", self.inside(self.program, "show", "routes"), re.M):
+            self.inside(self.program, "resume", "route", route)
+        self.inside(self.program, "schedule", "all")
+
+    def queue_empty(self):
+        return not self.inside(self.program, "show", "queue").strip()
