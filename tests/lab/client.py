@@ -24,6 +24,15 @@ class Client(smtplib.SMTP):
         self.send(b".\r\n" if message.endswith(b"\r\n") else b"\r\n.\r\n")
         return self.getreply()
 
+    def bdat(self, *chunks):
+        """RFC 3030: each chunk as it is, the last one with LAST; the reply to that, or the first refusal."""
+        for n, chunk in enumerate(chunks, 1):
+            self.send(f"BDAT {len(chunk)}{' LAST' if n == len(chunks) else ''}\r\n".encode() + chunk)
+            code, words = self.getreply()
+            if code != 250:
+                break
+        return code, words
+
 
 def content(subject="a message", size=0, seed=None, extra=""):
     """A message of about `size` bytes: header, then lines of text that only its seed decides; some begin with dots."""
@@ -55,7 +64,8 @@ def send(host, address, sender, rcpts, message=None, port=25, options=()):
             code, words = c.rcpt(rcpt)
             if code not in (250, 251):
                 raise smtplib.SMTPRecipientsRefused({rcpt: (code, words)})
-        code, words = c.data(message or content())
+        message = message or content()
+        code, words = c.bdat(message) if "BODY=BINARYMIME" in options else c.data(message)
         at = time.monotonic()
         if code != 250:
             raise smtplib.SMTPDataError(code, words)

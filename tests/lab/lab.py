@@ -3,7 +3,7 @@
     dns     198.51.100.53   2001:db8:2::53     nsd
     relay   198.51.100.64   2001:db8:2::64     relay64
     client  192.0.2.2       2001:db8:1::2      hands mail in; 192.0.2.0/24 and 2001:db8:1::/48 may relay
-    mx      203.0.113.N     2001:db8:3::N      scripted servers, two addresses a test
+    mx      203.0.113.N     2001:db8:3::N      scripted servers, two addresses a site (from the 250th on IPv4 is 198.18.N.N)
 Real mail servers get hosts of their own.
 """
 import contextlib
@@ -59,7 +59,7 @@ class Lab:
         os.chmod(self.folder, 0o755)
         self.everything = contextlib.ExitStack()
         self.test = contextlib.ExitStack()
-        self.numbers = iter(range(10, 250))
+        self.numbers = iter(range(10, 60000))
         self.count = 0
         self.relays = []
         self.facts = []
@@ -93,19 +93,21 @@ class Lab:
             r.start([(RELAY4, 25), (RELAY6, 25)])
         return r
 
-    def site(self, script4=None, script6=None, serve4=True, serve6=True, mx=True):
+    def site(self, script4=None, script6=None, serve4=True, serve6=True, mx=True, announce=True):
         """A new domain, dual-stack in the DNS; serveN=False: nobody listens there (connections are refused). `script4` serves both
-        families if there is no `script6`."""
+        families if there is no `script6`. announce=False: lab.dns.add(*site.records) is left to the test, for many sites at once."""
         n = self.number()
-        site = Site(self, f"d{n}.example", f"203.0.113.{n}", f"2001:db8:3::{n}")
+        v4 = f"203.0.113.{n}" if n < 250 else f"198.18.{n >> 8}.{n & 255}"
+        site = Site(self, f"d{n}.example", v4, f"2001:db8:3::{n}")
         self.mx_host.add_address(site.v4)
         self.mx_host.add_address(site.v6)
         if serve4:
             site.server4 = self.server(site.v4, script4)
         if serve6:
             site.server6 = self.server(site.v6, script6 or script4)
-        records = [f"{site.mx}. A {site.v4}", f"{site.mx}. AAAA {site.v6}"]
-        self.dns.add(*records, *([f"{site.domain}. MX 10 {site.mx}."] if mx else []))
+        site.records = [f"{site.mx}. A {site.v4}", f"{site.mx}. AAAA {site.v6}", *([f"{site.domain}. MX 10 {site.mx}."] if mx else [])]
+        if announce:
+            self.dns.add(*site.records)
         return site
 
     def server(self, addresses, script=None, host=None, port=25):

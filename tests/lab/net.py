@@ -15,7 +15,7 @@ import socket
 import subprocess
 import threading
 
-PREFIXES = ("192.0.2.0/24", "198.51.100.0/24", "203.0.113.0/24")
+PREFIXES = ("192.0.2.0/24", "198.51.100.0/24", "203.0.113.0/24", "198.18.0.0/15")
 PREFIXES6 = ("2001:db8::/32",)
 
 _libc = ctypes.CDLL(None, use_errno=True)

@@ -1,11 +1,14 @@
 """tests/lab/scripted.py: an SMTP server that does what a test tells it, and remembers what it saw.
 
-A script names an answer for each stage: greeting, ehlo, helo, mail, rcpt, data, dot, rset, quit. An answer is
+A script names an answer for each stage: greeting, ehlo, helo, mail, rcpt, data, dot, rset, quit; bdat is a chunk that is not the
+last one, dot the final dot or the last chunk. An answer is
     "250 2.1.0 Ok"       a reply (more lines: separated by a line feed, each with its own code)
     b"\\xff\\xfe"        bytes as they are
     SILENT               says nothing until the other side gives up
     CLOSE, RESET         closes, or resets the connection
     Wait(2, "220 hi")    the same, later
+    Drip(2, "220 hi")    a reply byte by byte, the whole of it in so many seconds
+    Then("250 ok", RESET)    a reply, and at once something else
     [one, two, three]    one after another, counted over all connections; the last one stays
     function(session, argument)    returns one of these
 Replies that begin with 421 close the connection. `body = (bytes, answer)` acts inside DATA; `window` bounds what the kernel takes
@@ -38,9 +41,19 @@ class Wait:
         self.seconds, self.then = seconds, then
 
 
+class Drip:
+    def __init__(self, seconds, reply):
+        self.seconds, self.reply = seconds, reply
+
+
+class Then:
+    def __init__(self, reply, act):
+        self.reply, self.act = reply, act
+
+
 class Script:
     """What a server answers. Everything that is not named is answered as a healthy server does."""
-    STAGES = ("greeting", "ehlo", "helo", "mail", "rcpt", "data", "dot", "rset", "quit")
+    STAGES = ("greeting", "ehlo", "helo", "mail", "rcpt", "data", "bdat", "dot", "rset", "quit")
 
     def __init__(self, keywords=("PIPELINING", "SIZE 104857600", "8BITMIME", "ENHANCEDSTATUSCODES"), body=None, window=None,
                  **answers):
@@ -48,7 +61,7 @@ class Script:
         self.answers = {
             "greeting": f"220 {name} ESMTP scripted", "helo": f"250 {name}",
             "ehlo": "\n".join(f"250-{w}" for w in (name, *keywords)), "mail": "250 2.1.0 Ok", "rcpt": "250 2.1.5 Ok",
-            "data": "354 go on", "dot": "250 2.0.0 taken", "rset": "250 2.0.0 Ok", "quit": "221 2.0.0 Bye"}
+            "data": "354 go on", "bdat": "250 2.0.0 go on", "dot": "250 2.0.0 taken", "rset": "250 2.0.0 Ok", "quit": "221 2.0.0 Bye"}
         head, _, last = self.answers["ehlo"].rpartition("\n")
         self.answers["ehlo"] = (head + "\n" if head else "") + last.replace("250-", "250 ", 1)
         unknown = set(answers) - set(self.STAGES)
@@ -80,6 +93,8 @@ class Message:
         self.mail_parameters = session.mail_parameters
         self.at = None
         self.size = 0
+        self.chunks = []  # sizes, if it came by BDAT
+        self.refused = False  # one of them was
         self.header = b""
         self.kept = bytearray()
         self.reply = None  # what was answered to the dot
@@ -105,7 +120,8 @@ class Message:
 
     @property
     def taken(self):
-        return isinstance(self.reply, str) and self.reply.startswith("2")
+        reply = self.reply.reply if isinstance(self.reply, (Drip, Then)) else self.reply
+        return isinstance(reply, str) and reply.startswith("2")
 
     def header_field(self, name):
         unfolded = re.sub(rb"\r\n[ \t]+", b" ", self.header)
@@ -126,6 +142,7 @@ class Session:
         self.commands = []  # (time, line)
         self.sender, self.rcpts, self.mail_parameters = None, [], ""
         self.transactions = 0
+        self.chunks = None  # the message that is coming by BDAT
         self.helo = None
 
     def said(self, verb):
@@ -237,6 +254,16 @@ class Scripted:
         if isinstance(answer, Wait):
             await asyncio.sleep(answer.seconds)
             answer = answer.then
+        if isinstance(answer, Drip):
+            whole = answer.reply.replace("\n", "\r\n").encode() + b"\r\n"
+            for n in range(len(whole)):
+                writer.write(whole[n:n + 1])
+                await writer.drain()
+                await asyncio.sleep(answer.seconds / len(whole))
+            return answer.reply
+        if isinstance(answer, Then):
+            await self._answer(session, writer, reader, answer.reply)
+            return await self._answer(session, writer, reader, answer.act)
         if answer is SILENT:
             while await reader.read(65536):
                 pass
@@ -276,10 +303,12 @@ class Scripted:
                 await answer(verb.lower(), argument)
             elif verb == "MAIL":
                 path, parameters = self._path(argument)
+                session.transactions += 1
                 reply = await answer("mail", path)
                 if isinstance(reply, str) and reply.startswith("2"):
                     session.sender, session.rcpts, session.mail_parameters = path, [], parameters
-                session.transactions += 1
+            elif verb == "RCPT" and session.sender is None:
+                await self._answer(session, writer, reader, "503 5.5.1 MAIL first")
             elif verb == "RCPT":
                 path, _ = self._path(argument)
                 reply = await answer("rcpt", path)
@@ -292,9 +321,11 @@ class Scripted:
                 reply = await answer("data")
                 if isinstance(reply, str) and reply.startswith("3"):
                     await self._content(session, reader, writer, script)
-                session.sender, session.rcpts = None, []
+                session.sender, session.rcpts, session.chunks = None, [], None
+            elif verb == "BDAT":
+                await self._chunk(session, reader, writer, script, argument.upper().split())
             elif verb == "RSET":
-                session.sender, session.rcpts = None, []
+                session.sender, session.rcpts, session.chunks = None, [], None
                 await answer("rset")
             elif verb == "QUIT":
                 await answer("quit")
@@ -312,7 +343,7 @@ class Scripted:
     async def _content(self, session, reader, writer, script):
         message = Message(session)
         buffer = b"\r\n"  # as if a line had ended: a dot at the very start counts
-        first = True
+        first, acted = True, False
 
         def feed(piece):  # undoes the dot stuffing; the first CRLF is not content
             nonlocal first
@@ -331,15 +362,35 @@ class Scripted:
             cut = at if at >= 0 else cut
             feed(buffer[:cut])
             buffer = buffer[cut:]
-            if script.body and message.size >= script.body[0]:
+            if script.body and message.size >= script.body[0] and not acted:
+                acted = True
                 await self._answer(session, writer, reader, script.body[1])
             piece = await reader.read(262144)
             if not piece:
                 raise _Over
             buffer += piece
+        await self._taken(session, reader, writer, message)
+
+    async def _chunk(self, session, reader, writer, script, words):
+        """RFC 3030: the bytes come whatever the answer will be."""
+        message = session.chunks = session.chunks or Message(session)
+        piece = await reader.readexactly(int(words[0]))
+        if not session.rcpts or message.refused:
+            await self._answer(session, writer, reader, "503 5.5.1 RSET first")
+            return
+        message.feed(piece)
+        message.chunks.append(len(piece))
+        if words[1:] != ["LAST"]:
+            reply = await self._answer(session, writer, reader, script.answer("bdat", session, message))
+            message.refused = isinstance(reply, str) and reply[0] in "45"
+            return
+        await self._taken(session, reader, writer, message)
+        session.sender, session.rcpts, session.chunks = None, [], None
+
+    async def _taken(self, session, reader, writer, message):
         message.at = time.monotonic()
         self.messages.append(message)
-        message.reply = script.answer("dot", session, message)
+        message.reply = self.script.answer("dot", session, message)
         if isinstance(message.reply, Wait):
             await asyncio.sleep(message.reply.seconds)
             message.reply = message.reply.then
