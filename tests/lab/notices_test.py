@@ -1,6 +1,7 @@
 """tests/lab/notices_test.py: what senders are told: bounces, warnings, notices of success; read as mail programs read them."""
 import email
 import email.policy
+import quopri
 import time
 
 from client import Client, content
@@ -226,4 +227,30 @@ def test_held_for_release(lab):
     took = both()[0].at - began
     lab.fact(f"sent {took:.1f} s after MAIL (HOLDFOR=5)")
     assert 4.5 < took < 8, took
+    empty(relay)
+
+
+def test_notice_about_a_utf8_address(lab):
+    """The sender's server has neither SMTPUTF8 nor 8BITMIME: it can take the notice, and the address can be read in it."""
+    home = lab.site(Script(keywords=("PIPELINING", "ENHANCEDSTATUSCODES")))
+    site = lab.site()  # no SMTPUTF8
+    relay = lab.relay()
+    address = f"\u03b4\u03bf\u03ba\u03b9\u03bc\u03ae@{site.domain}"
+    message = content("x").replace(b"Subject: x", "Subject: \u03b4".encode())
+    with Client(lab.client, RELAY4) as c:
+        c.ehlo()
+        c.command_encoding = "utf-8"
+        assert c.docmd("MAIL", f"FROM:<{home.rcpt('s')}> SMTPUTF8 BODY=8BITMIME")[0] == 250
+        assert c.docmd("RCPT", f"TO:<{address}>")[0] == 250
+        assert c.data(message)[0] == 250
+    notice = told(home)[0]
+    assert address in notice.text, notice.text
+    fields = dict(notice.rcpts[0].items())
+    escaped = "".join(f"\\x{{{ord(x):X}}}" if ord(x) > 127 else x for x in address)
+    assert fields["Final-Recipient"] == f"utf-8; {escaped}", fields
+    assert fields["Status"].startswith("5.6."), fields
+    assert notice.returned.get_content_type() == "message/global"
+    assert notice.returned["Content-Transfer-Encoding"] == "quoted-printable"
+    returned = quopri.decodestring(notice.returned.get_payload()[0].as_bytes())
+    assert "Subject: \u03b4" in returned.decode(), returned
     empty(relay)

@@ -142,12 +142,28 @@ static void test_null_sender(void **state)
 	fixture_end();
 }
 
-/* The header of the original is read from the spool, which may take its time, or fail. */
+/* The text of the bounce that waits to be stored. */
+static void bounce_text(char *out, size_t size)
+{
+	size_t n = 0;
+	assert_int_equal(fx.commit_count, 1);
+	for (const struct body_chunk *c = fx.commits[0]->content->first; c != NULL && n + c->len < size; c = c->next) {
+		memcpy(out + n, c->data, c->len);
+		n += c->len;
+	}
+	out[n] = '\0';
+}
+
+/* The original is read from the spool, which may take its time, or fail. */
 static void test_bounce_of_stored_mail(void **state)
 {
+	static const char *const back[] = {"message/rfc822\r\n\r\nSubject: x\r\n\r\nbody\r\n",
+		"message/rfc822\r\n\r\nSubject: x\r\n\r\nbody\r\n", "text/rfc822-headers\r\n\r\n\r\n--",
+		"text/rfc822-headers\r\n\r\nSubject: x\r\n\r\n--"};
 	(void)state;
-	for (unsigned row = 0; row < 3; row++) {
-		fixture_begin(NULL);
+	for (unsigned row = 0; row < 4; row++) {
+		char text[8192];
+		fixture_begin(row == 3 ? "limits {\n bounce_size = 10\n}\n" : NULL);
 		single_path();
 		fx.slow_content = row == 1;
 		if (row == 2)
@@ -160,7 +176,10 @@ static void test_bounce_of_stored_mail(void **state)
 			index_hold(&fx.q, find(5), ENVELOPE_HELD, "wait", false);
 			index_remove(&fx.q, find(5), "gone");
 			fixture_content();
+			commit_one(0); /* the hold */
 		}
+		bounce_text(text, sizeof text);
+		assert_non_null(strstr(text, back[row]));
 		commit_all();
 		assert_null(find(5));
 		assert_non_null(strstr(fx.journal, "MESSAGE 0 <> a@sender.example + OUTCOME 5 0=failed\n"));
@@ -251,19 +270,6 @@ static void test_give_up(void **state)
 	fixture_end();
 }
 
-/* Not while the clock is doubtful. */
-/* The text of the bounce that waits to be stored. */
-static void bounce_text(char *out, size_t size)
-{
-	size_t n = 0;
-	assert_int_equal(fx.commit_count, 1);
-	for (const struct body_chunk *c = fx.commits[0]->content->first; c != NULL && n + c->len < size; c = c->next) {
-		memcpy(out + n, c->data, c->len);
-		n += c->len;
-	}
-	out[n] = '\0';
-}
-
 /* A bounce says that mail was given up for its age (4.4.7) when it was, not when the peer's words sound like it. */
 static void test_status_of_the_bounce(void **state)
 {
@@ -288,6 +294,7 @@ static void test_status_of_the_bounce(void **state)
 	}
 }
 
+/* Not while the clock is doubtful. */
 static void test_give_up_not_yet(void **state)
 {
 	(void)state;
