@@ -23,7 +23,9 @@ bool deadline_busy(const struct queue *q)
 static uint64_t look_at(const struct queue *q, uint64_t wall_ms)
 {
 	uint64_t now = core_now(q), at = core_steady(q, wall_ms);
-	return at > now && at - now < LOOK_AGAIN_MS ? at : now + LOOK_AGAIN_MS;
+	if (at <= now) /* since the caller looked */
+		return now;
+	return at - now < LOOK_AGAIN_MS ? at : now + LOOK_AGAIN_MS;
 }
 
 /* ---- why a delivery waits ---- */

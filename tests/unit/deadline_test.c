@@ -443,6 +443,26 @@ static void test_release_clock_steps(void **state)
 	fixture_end();
 }
 
+/* The wall clock is a little behind, and time goes on while it is looked at: not another minute for that. */
+static void test_release_to_the_moment(void **state)
+{
+	(void)state;
+	for (int behind = 0; behind < 10; behind++) {
+		begin(NULL);
+		release_at(BEGIN + MINUTES(1));
+		pass(MINUTES(1) - 1);
+		fx.q.shift -= behind;
+		fx.clock++;
+		fx.tick = 1;
+		run_due();
+		fx.tick = 0;
+		pass(SECONDS(1));
+		assert_int_equal(dns_waiting(), 1);
+		dns_run();
+		fixture_end();
+	}
+}
+
 static void test_release_after_a_restart(void **state)
 {
 	(void)state;
@@ -488,6 +508,7 @@ int main(void)
 		cmocka_unit_test(test_release_and_retry),
 		cmocka_unit_test(test_age_of_released_mail),
 		cmocka_unit_test(test_release_clock_steps),
+		cmocka_unit_test(test_release_to_the_moment),
 		cmocka_unit_test(test_release_after_a_restart),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -25,7 +25,9 @@ static struct mailbox box;
 
 static uint64_t fake_clock(void)
 {
-	return fx.clock;
+	uint64_t now = fx.clock;
+	fx.clock += fx.tick;
+	return now;
 }
 
 static uint32_t fake_chance(void)

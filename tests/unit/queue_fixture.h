@@ -37,6 +37,7 @@ struct connection {
 struct fixture {
 	struct queue q;
 	uint64_t clock;
+	uint64_t tick; /* each reading moves the clock on by this */
 	uint32_t chance;
 	_Atomic uint64_t id_ceiling_ms;
 
