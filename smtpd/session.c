@@ -517,6 +517,8 @@ static void set_reading(struct session *s, bool wanted)
 /* After every event: handles what lies in `rest`, sends, and reads on if nothing stands against it. */
 static void go_on(struct session *s)
 {
+	if (s->rest == NULL)
+		feed(s, (const uint8_t *)"", 0); /* a chunk may have ended with the bytes that had to wait */
 	while (s->rest != NULL && s->waiting == 0 && !s->leaving && !s->closed) {
 		struct rest *r = s->rest;
 		s->rest = NULL; /* the session may end while it is read */

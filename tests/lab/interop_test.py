@@ -110,11 +110,6 @@ def by_smtp(server, rcpts, message):
             assert words[0] == 250, words
 
 
-def whole(message):
-    """All bytes of a message at a scripted server."""
-    return message.header + b"\r\n" + bytes(message.kept)
-
-
 def test_each_before_relay64(lab):
     """Every kind of content, by the server's own sendmail and by SMTP, arrives unchanged and once; so do 100 recipients."""
     site = lab.site(Script())
@@ -128,7 +123,7 @@ def test_each_before_relay64(lab):
                 way(server, [rcpt], sent[rcpt])
         by_sendmail(server, [site.rcpt(f"{name}.r{n}") for n in range(100)], eight_bit(f"{name}.hundred"))
     for rcpt, message in sent.items():
-        same(bare(whole(site.server6.wait_message(rcpt, 20))), message, rcpt)
+        same(bare(site.server6.wait_message(rcpt, 20).raw), message, rcpt)
         assert len(site.server6.taken(rcpt)) == 1
     for name in SERVERS:
         for n in range(100):
@@ -221,6 +216,6 @@ def test_each_queues_while_relay64_is_away_and_flushes(lab):
     for name, server in SERVERS.items():
         server.flush()
     for name, server in SERVERS.items():
-        same(bare(whole(site.server6.wait_message(site.rcpt(f"{name}.queued"), 30))), dots(f"{name}.queued"), name)
+        same(bare(site.server6.wait_message(site.rcpt(f"{name}.queued"), 30).raw), dots(f"{name}.queued"), name)
         wait_until(server.queue_empty, 10, f"{name}'s queue to be empty")
         assert len(site.server6.taken(site.rcpt(f"{name}.queued"))) == 1

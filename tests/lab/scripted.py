@@ -12,7 +12,7 @@ last one, dot the final dot or the last chunk. An answer is
     [one, two, three]    one after another, counted over all connections; the last one stays
     function(session, argument)    returns one of these
 Replies that begin with 421 close the connection. `body = (bytes, answer)` acts inside DATA; `window` bounds what the kernel takes
-for a server that does not read (bytes).
+for a server that does not read (bytes); `keep` bytes of each body are kept to be read by the test.
 
 All servers run on one thread of their own. Times are time.monotonic().
 """
@@ -56,7 +56,7 @@ class Script:
     STAGES = ("greeting", "ehlo", "helo", "mail", "rcpt", "data", "bdat", "dot", "rset", "quit")
 
     def __init__(self, keywords=("PIPELINING", "SIZE 104857600", "8BITMIME", "ENHANCEDSTATUSCODES"), body=None, window=None,
-                 **answers):
+                 keep=65536, **answers):
         name = "mx.example"
         self.answers = {
             "greeting": f"220 {name} ESMTP scripted", "helo": f"250 {name}",
@@ -68,7 +68,7 @@ class Script:
         if unknown:
             raise ValueError(f"no such stage: {unknown}")
         self.answers.update(answers)
-        self.body, self.window = body, window
+        self.body, self.window, self.keep = body, window, keep
         self.used = {}
 
     def answer(self, stage, session, argument):
@@ -86,8 +86,6 @@ class Script:
 
 class Message:
     """One message as it came: envelope, header (bytes up to the empty line), and a hash of what follows it."""
-    KEEP = 65536  # bytes of the body that are kept to be read by a test
-
     def __init__(self, session):
         self.session, self.sender, self.rcpts = session, session.sender, list(session.rcpts)
         self.mail_parameters = session.mail_parameters
@@ -111,8 +109,9 @@ class Message:
             self._in_header = False
             self.header, piece = self.header[:end + 2], self.header[end + 4:]
         self._hash.update(piece)
-        if len(self.kept) < self.KEEP:
-            self.kept += piece[:self.KEEP - len(self.kept)]
+        keep = self.session.server.script.keep
+        if len(self.kept) < keep:
+            self.kept += piece[:keep - len(self.kept)]
 
     @property
     def sha256(self):
@@ -128,8 +127,13 @@ class Message:
         found = re.search(rb"^" + name.encode() + rb":[ \t]*(.*?)\r?$", unfolded, re.I | re.M)
         return found[1].decode("utf-8", "replace") if found else None
 
+    @property
+    def raw(self):
+        """All that was kept, as it came."""
+        return self.header if self._in_header else self.header + b"\r\n" + bytes(self.kept)
+
     def text(self):
-        return (self.header + b"\r\n" + bytes(self.kept)).decode("utf-8", "replace")
+        return self.raw.decode("utf-8", "replace")
 
 
 class Session:

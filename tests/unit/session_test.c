@@ -504,6 +504,26 @@ static void test_back_pressure(void **state)
 	teardown(&w);
 }
 
+/* The last bytes of a chunk meet a store that pushes back: the reply must not wait for bytes that are not to come. */
+static void test_chunks_under_back_pressure(void **state)
+{
+	(void)state;
+	struct world w;
+	setup(&w, "");
+	w.store.push_back = true;
+	int fd = dial(w.port);
+	tell_text(&w, fd, EHLO M R);
+	expect(&w, fd, "250 2.1.5");
+	tell_text(&w, fd, "BDAT 5\r\none\r\n");
+	expect(&w, fd, "250 2.0.0 5 octets");
+	tell_text(&w, fd, "BDAT 3\r\ntwo");
+	expect(&w, fd, "250 2.0.0 3 octets");
+	tell_text(&w, fd, "BDAT 2 LAST\r\n\r\n");
+	expect(&w, fd, QUEUED);
+	close(fd);
+	teardown(&w);
+}
+
 /* While the store takes nothing the client is not read: the kernel's buffers fill, ours do not. */
 static void test_no_reading_under_back_pressure(void **state)
 {
@@ -1038,6 +1058,7 @@ int main(void)
 		cmocka_unit_test(test_ipv6),
 		cmocka_unit_test(test_commands_behind_the_dot),
 		cmocka_unit_test(test_back_pressure),
+		cmocka_unit_test(test_chunks_under_back_pressure),
 		cmocka_unit_test(test_no_reading_under_back_pressure),
 		cmocka_unit_test(test_vanishing),
 		cmocka_unit_test(test_storage_faults),
