@@ -101,12 +101,11 @@ def by_sendmail(server, rcpts, message):
     server.submit(f"a@{server.host.name}.example", rcpts, message)
 
 
-def by_smtp(server, rcpts, message):
-    """From that machine itself, as a program there would."""
+def by_smtp(server, rcpts, message, mail=("BODY=8BITMIME",), rcpt=()):
+    """From that machine itself, as a program there would, with these parameters."""
     with Client(server.host, "127.0.0.1" if server.host.v4 else "::1") as c:
         c.ehlo()
-        for words in [c.mail(f"a@{server.host.name}.example", ["BODY=8BITMIME"] if c.has_extn("8bitmime") else [])] + \
-                [c.rcpt(r) for r in rcpts] + [c.data(message)]:
+        for words in [c.mail(f"a@{server.host.name}.example", mail)] + [c.rcpt(r, rcpt) for r in rcpts] + [c.data(message)]:
             assert words[0] == 250, words
 
 
@@ -131,6 +130,31 @@ def test_each_before_relay64(lab):
             assert len(site.server6.taken(site.rcpt(f"{name}.r{n}"))) == 1
     wait_until(lambda: not relay.queued(), 5, "an empty queue")
     assert not site.server4.messages
+    for name in ("exim4", "exim6"):
+        assert re.search(r" => .* K ", SERVERS[name].log()), f"{name} did not use BDAT"
+
+
+def test_dsn_passes_through_each(lab):
+    """RET, ENVID, NOTIFY and ORCPT as a client gave them to the server before relay64 arrive at a next hop that has DSN."""
+    site = lab.site(Script(keywords=("PIPELINING", "8BITMIME", "DSN")))
+    lab.relay()
+    for name, server in SERVERS.items():
+        by_smtp(server, [site.rcpt(name)], dots(f"{name}.dsn"), ["RET=HDRS", "ENVID=id+2Bof+3D" + name],
+                ["NOTIFY=SUCCESS,FAILURE", "ORCPT=rfc822;first+2Bone@old.example"])
+        if name.startswith("postfix"):
+            server.sendmail("-i", "-f", f"a@{name}.example", "-N", "success,failure", "-R", "hdrs", "-V", f"by-sendmail-{name}",
+                            site.rcpt(f"{name}.sendmail"), text=dots(f"{name}.dsn").replace(b"\r\n", b"\n"))
+    for name in SERVERS:
+        session = site.server6.wait_message(site.rcpt(name), 20).session
+        mail, = (line for line in session.said("MAIL") if f"+3D{name}" in line)
+        rcpt, = (line for line in session.said("RCPT") if f"<{site.rcpt(name)}>" in line)
+        words = set(mail.upper().split()[2:]) | set(rcpt.upper().split()[2:])
+        assert {"RET=HDRS", f"ENVID=ID+2BOF+3D{name.upper()}", "NOTIFY=SUCCESS,FAILURE"} <= words, (mail, rcpt)
+        assert "orcpt=rfc822;first+2bone@old.example" in rcpt.lower(), rcpt
+    for name in ("postfix4", "postfix6"):
+        session = site.server6.wait_message(site.rcpt(f"{name}.sendmail"), 20).session
+        mail, = (line for line in session.said("MAIL") if f"by-sendmail-{name}" in line)
+        assert "RET=HDRS" in mail and "NOTIFY=SUCCESS,FAILURE" in " ".join(session.said("RCPT")).upper(), session.commands
 
 
 def test_every_server_to_every_other(lab):
