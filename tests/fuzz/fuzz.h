@@ -27,6 +27,7 @@
 	X(logline)                                                                                                     \
 	X(notice)                                                                                                      \
 	X(record)                                                                                                      \
+	X(mime)                                                                                                        \
 	X(reply)                                                                                                       \
 	X(server)
 
