@@ -49,6 +49,7 @@
 	X(connections_open, "outbound connections open now")                                                           \
 	X(connections_made, "outbound connections that were greeted")                                                  \
 	X(connections_reused, "messages sent over a connection already used")                                          \
+	X(messages_converted, "messages converted for a next hop that could not take them as they are")                \
 	X(races_started, "races for a connection")                                                                     \
 	X(races_failed, "races without a winner")                                                                      \
 	X(attempts_ipv4, "connection attempts over IPv4")                                                              \

@@ -15,7 +15,9 @@
 #include "conf/counter.h"
 #include "conf/log.h"
 #include "queue/deliver/client.h"
+#include "queue/deliver/conversion.h"
 #include "queue/deliver/feed.h"
+#include "queue/deliver/needs.h"
 #include "queue/deliver/outbound.h"
 #include "queue/deliver/socket_fault.h"
 
@@ -84,6 +86,7 @@ struct connection {
 	unsigned accepted; /* transactions taken from the queue thread */
 	bool connected, adopted, quitting, closing, busy, again;
 	bool said_begun, said_greeted, said_ready;
+	struct transaction *surveys[2]; /* not begun yet: it is being found out how their content is converted */
 	/* content of the first transaction */
 	struct feed feed;
 	bool proven;	      /* larger segments got through */
@@ -137,6 +140,8 @@ static void give_back(struct connection *c, struct transaction *t)
 	uint64_t took = now_ms(c) - t->begun_ms;
 	t->transfer_ms = took < UINT32_MAX ? (uint32_t)took : UINT32_MAX;
 	t->reusable = takes_more(c);
+	conversion_free(t->conversion);
+	t->conversion = NULL;
 	mailbox_post(c->home, &t->letter, transaction_opened);
 }
 
@@ -153,6 +158,16 @@ static void give_ended_back(struct connection *c)
 	}
 }
 
+static void give_back_unstarted(struct connection *c, struct transaction *t)
+{
+	t->end = TRANSACTION_UNSTARTED;
+	t->fault = c->client.fault;
+	reply_set(&t->last, 0, "", "the connection was closed before");
+	for (unsigned i = 0; i < t->rcpt_count; i++)
+		t->rcpts[i].answered = false;
+	give_back(c, t);
+}
+
 static void on_handle_closed(uv_handle_t *handle)
 {
 	struct connection *c = handle->data;
@@ -162,6 +177,9 @@ static void on_handle_closed(uv_handle_t *handle)
 	COUNT_DOWN(connections_open);
 	give_ended_back(c);
 	stop_feeding(c);
+	for (unsigned i = 0; i < 2; i++)
+		if (c->surveys[i] != NULL)
+			give_back_unstarted(c, c->surveys[i]);
 	if (c->adopted)
 		mailbox_post(c->home, &c->closed_letter, on_closed_at_home);
 	unref(c);
@@ -225,7 +243,8 @@ static uint64_t step_limit(const struct connection *c)
 		return last ? BLOCK_LAST_MS : conf->race.stall;
 	switch (c->client.state) {
 	case CLIENT_READY:
-		return c->adopted ? conf->limits.connection_idle : UINT64_MAX;
+		return c->adopted && c->surveys[0] == NULL && c->surveys[1] == NULL ? conf->limits.connection_idle
+										    : UINT64_MAX;
 	case CLIENT_ENVELOPE:
 		return last ? REPLY_LAST_MS : conf->race.patience_mail;
 	case CLIENT_DATA:
@@ -722,23 +741,52 @@ static void transaction_opened(struct letter *letter)
 	tell_closed(c);
 }
 
-static void on_send(struct letter *letter)
+static void begin(struct connection *c, struct transaction *t)
 {
-	struct transaction *t = LETTER_OF(letter, struct transaction, letter);
-	struct connection *c = t->connection;
-	t->begun_ms = now_ms(c);
 	if (!takes_more(c) || client_begin(&c->client, t) != 0) {
-		t->end = TRANSACTION_UNSTARTED;
-		t->fault = c->client.fault;
-		reply_set(&t->last, 0, "", "the connection was closed before");
-		for (unsigned i = 0; i < t->rcpt_count; i++)
-			t->rcpts[i].answered = false;
-		give_back(c, t);
+		give_back_unstarted(c, t);
 		return;
 	}
 	if (c->accepted++ > 0)
 		COUNT(connections_reused);
 	progress(c);
+}
+
+static void on_surveyed(struct transaction *t, int status)
+{
+	struct connection *c = t->connection;
+	for (unsigned i = 0; i < 2; i++)
+		if (c->surveys[i] == t)
+			c->surveys[i] = NULL;
+	if (status == 0) {
+		begin(c, t);
+		return;
+	}
+	t->end = status == -EILSEQ ? TRANSACTION_ANSWERED : TRANSACTION_LOCAL;
+	t->fault = FAULT_NONE;
+	t->error = status;
+	give_back(c, t);
+	progress(c);
+}
+
+static void on_send(struct letter *letter)
+{
+	struct transaction *t = LETTER_OF(letter, struct transaction, letter);
+	struct connection *c = t->connection;
+	enum mime_target target;
+	t->begun_ms = now_ms(c);
+	t->conversion = NULL;
+	if (!takes_more(c) || !needs_conversion(&c->client.peer, t, &target)) {
+		begin(c, t);
+		return;
+	}
+	for (unsigned i = 0; i < t->rcpt_count; i++)
+		t->rcpts[i].answered = false;
+	c->surveys[c->surveys[0] != NULL] = t;
+	if (conversion_start(t, target, c->store, &c->loop->mailbox, on_surveyed) != 0)
+		on_surveyed(t, -ENOMEM);
+	else
+		progress(c); /* the idle time does not run meanwhile */
 }
 
 void connection_send(struct connection *c, struct transaction *t, bool last)

@@ -1,15 +1,12 @@
-/* queue/deliver/feed.h: where the content of a transaction comes from: its body in memory, or the spool. Plumbing. */
+/* queue/deliver/feed.h: the content of a transaction as its peer gets it: as it is stored, or converted. Plumbing. */
 #ifndef QUEUE_DELIVER_FEED_H
 #define QUEUE_DELIVER_FEED_H
 
-#include "queue/deliver/transaction.h"
-#include "queue/spool/store.h"
+#include "queue/deliver/source.h"
 
 struct feed {
 	const struct transaction *of; /* NULL: none */
-	const struct body_chunk *chunk;
-	struct content_reader *reader;
-	bool lent;
+	struct source source;
 };
 
 /* `ready(arg)` runs at `home` when a piece may be there after feed_next() said 0. 0 or -ENOMEM. */

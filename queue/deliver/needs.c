@@ -110,3 +110,25 @@ bool needs_refuse(const struct capabilities *peer, struct transaction *t)
 		t->last = own;
 	return !left;
 }
+
+bool needs_conversion(const struct capabilities *peer, const struct transaction *t, enum mime_target *target)
+{
+	bool binary = (t->flags & ENVELOPE_BINARY) != 0 && !(peer->binary && peer->chunking);
+	bool eight = (t->flags & ENVELOPE_8BIT) != 0 && !peer->eightbit;
+	*target = peer->eightbit ? MIME_TO_8BIT : MIME_TO_7BIT;
+	/* a header in UTF-8 has a refusal of its own */
+	bool header = (t->flags & ENVELOPE_SMTPUTF8) != 0 && (t->flags & ENVELOPE_HEADER_8BIT) != 0 && !peer->utf8;
+	return (binary || eight) && !header;
+}
+
+void needs_refuse_content(struct transaction *t, const char *why)
+{
+	struct reply own;
+	reply_set(&own, 554, "5.6.3", "the next hop cannot take the message as it is, and it cannot be converted: %s",
+		why);
+	t->for_message = true;
+	for (unsigned i = 0; i < t->rcpt_count; i++)
+		if (!t->rcpts[i].answered)
+			answer(t, &t->rcpts[i], &own);
+	t->last = own;
+}

@@ -16,6 +16,7 @@
 #include "queue/spool/place.h"
 
 struct connection;
+struct conversion;
 
 /* How far it came. */
 enum transaction_end {
@@ -75,6 +76,7 @@ struct transaction {
 	/* private */
 	struct letter letter;
 	struct connection *connection;
+	struct conversion *conversion; /* its content is converted for this peer; NULL: it goes as it is */
 	struct transaction *next;
 	uint64_t begun_ms;
 	bool last_path;

@@ -345,7 +345,9 @@ int mime_survey_end(struct mime *m)
 {
 	if (m->reason == NULL && m->err == 0)
 		note(m, mime_walk_end(&m->walk));
-	m->planned = m->sink.size;
+	if (m->reason != NULL) /* it ended early, wherever the piece did */
+		m->changed = 0;
+	m->planned = m->reason != NULL ? 0 : m->sink.size;
 	m->sink = (struct mime_sink){.size = 0};
 	m->converting = true;
 	m->at = 0;

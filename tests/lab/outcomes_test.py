@@ -148,17 +148,6 @@ def test_stalled_inside_data_goes_over_the_other_family(lab):
     lost_before_the_dot(lab, 30 << 20, body=(100000, Wait(60, CLOSE)), window=100000)
 
 
-def test_eight_bit_mail_to_a_seven_bit_server_bounces(lab):
-    home = lab.site()
-    site = lab.site(Script(keywords=("PIPELINING", "SIZE 1000000")))
-    lab.relay()
-    message = content("umlaut").replace(b"two dots", "zwei Pünktchen".encode())
-    lab.send(site.rcpt(), message, sender=home.rcpt("sender"), options=["BODY=8BITMIME"])
-    text = home.server6.wait_message(home.rcpt("sender"), 15).text()
-    assert "Status: 5.6.3" in text, text
-    assert not site.server6.messages and not site.server4.messages, "8-bit bytes were sent raw"
-
-
 def test_eight_bit_mail_passes_where_it_is_offered(lab):
     site = lab.site()
     lab.relay()
