@@ -103,7 +103,11 @@ static void end_refused(struct smtp_server *s)
 		return;
 	}
 	server_enter(s, s->resume);
-	server_refuse(s, s->fault);
+	if (s->fault == SMTP_REFUSED_CHUNK_SPOILED)
+		server_say_refusal(
+			s, SMTP_REFUSED_CHUNK_SPOILED); /* what a client has sent ahead is one error, not many */
+	else
+		server_refuse(s, s->fault);
 }
 
 /* The end of a chunk that was read. */

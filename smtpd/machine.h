@@ -120,6 +120,7 @@ struct smtp_server {
 	uint8_t state;	/* enum smtp_state; only server_enter() sets it */
 	bool extended;	/* EHLO, not HELO */
 	bool skip_line; /* the rest of a line that was too long */
+	bool long_bdat; /* … and begins with BDAT */
 	bool shutting_down;
 	bool drop;	 /* what was stored of a content is to be dropped: SMTP_WANT_DROP is due */
 	uint8_t fault;	 /* in REFUSED, SKIP and a spoiled CHUNK: the enum smtp_refusal to be said at its end */

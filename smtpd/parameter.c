@@ -48,12 +48,22 @@ static bool read_ret(void *out, const struct piece *value)
 	return read_word(&((struct mail_parameters *)out)->flags, value, words);
 }
 
+/* Printable ASCII, blanks included (RFC 3461 §4.2, §4.4: a notice will say it in a line of its own); with `utf8` bytes
+ * over 127 too. */
+static bool is_graphic(const char *text, bool utf8)
+{
+	for (; *text != '\0'; text++)
+		if (*text < ' ' ? !utf8 || (*text & 0x80) == 0 : *text > '~')
+			return false;
+	return true;
+}
+
 static bool read_envid(void *out, const struct piece *value)
 {
 	struct mail_parameters *m = out;
 	char plain[ENVID_MAX + 1];
 	return value->len > 0 && piece_copy(value, m->envid, sizeof m->envid) &&
-	       xtext_decode(plain, sizeof plain, m->envid) == 0;
+	       xtext_decode(plain, sizeof plain, m->envid) == 0 && is_graphic(plain, false);
 }
 
 /* RFC 2852 §4: by-time ";" by-mode [by-trace] */
@@ -198,8 +208,9 @@ static bool read_orcpt(void *out, const struct piece *value)
 {
 	struct rcpt_parameters *r = out;
 	char type[ORCPT_TYPE], address[ORCPT_MAX + 8];
-	return piece_copy(value, r->orcpt, sizeof r->orcpt) &&
-	       orcpt_decode(type, address, sizeof address, r->orcpt) == 0 && *address != '\0';
+	return piece_copy(value, r->orcpt, sizeof r->orcpt) && (r->utf8 || text_is_ascii(r->orcpt)) &&
+	       orcpt_decode(type, address, sizeof address, r->orcpt) == 0 && *address != '\0' &&
+	       is_graphic(address, strcmp(type, "utf-8") == 0);
 }
 
 /* ---- the tables ---- */
@@ -280,8 +291,8 @@ enum parameter_fault mail_parameters_read(
 }
 
 enum parameter_fault rcpt_parameters_read(
-	struct rcpt_parameters *out, const struct piece *text, const struct rights *rights)
+	struct rcpt_parameters *out, const struct piece *text, bool utf8, const struct rights *rights)
 {
-	*out = (struct rcpt_parameters){.notify = 0};
+	*out = (struct rcpt_parameters){.utf8 = utf8};
 	return read_all(out, &out->seen, *text, of_rcpt, rights);
 }

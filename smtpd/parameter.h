@@ -35,13 +35,15 @@ struct mail_parameters {
 struct rcpt_parameters {
 	uint8_t notify; /* NOTIFY_*; 0: not given */
 	char orcpt[ORCPT_MAX + 1];
-	uint32_t seen; /* private */
+	bool utf8; /* private, as `seen` */
+	uint32_t seen;
 };
 
 /* Reads "[BLANK KEYWORD[=VALUE]]…", what stands behind the path. */
 enum parameter_fault mail_parameters_read(
 	struct mail_parameters *out, const struct piece *text, const struct rights *rights);
+/* `utf8`: MAIL said SMTPUTF8, so ORCPT may be UTF-8 (RFC 6533 §3: utf-8-addr-unitext). */
 enum parameter_fault rcpt_parameters_read(
-	struct rcpt_parameters *out, const struct piece *text, const struct rights *rights);
+	struct rcpt_parameters *out, const struct piece *text, bool utf8, const struct rights *rights);
 
 #endif

@@ -14,7 +14,7 @@ enum { FEW = 8, FIRST_ROOM = 32 };
 
 void recipients_init(struct recipients *r, uint32_t most)
 {
-	*r = (struct recipients){.count = 0};
+	*r = (struct recipients){.most = most};
 	buf_init(&r->texts, (size_t)most * (1 + ADDRESS_TEXT + ORCPT_MAX + 1));
 }
 
@@ -89,6 +89,8 @@ int recipients_add(struct recipients *r, const struct recipient *one)
 {
 	if (is_there(r, one->address))
 		return -EEXIST;
+	if (r->count >= r->most)
+		return -E2BIG;
 	size_t place = r->texts.len;
 	int err = make_room(r);
 	err = err ? err : buf_append(&r->texts, &one->notify, 1);

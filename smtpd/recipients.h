@@ -19,6 +19,7 @@ struct recipient {
 
 struct recipients {
 	uint32_t count;
+	uint32_t most;
 	/* private */
 	struct buf texts; /* for each: the byte `notify`, address, 0, ORCPT, 0 */
 	uint32_t *table;  /* places in `texts`, plus 1; NULL while there are few */
@@ -28,7 +29,7 @@ struct recipients {
 /* At most `most` can be added. */
 void recipients_init(struct recipients *r, uint32_t most);
 void recipients_fini(struct recipients *r); /* it is empty then, and may be used on */
-/* Copies. 0; -EEXIST: the address is there already, nothing is changed; -E2BIG; -ENOMEM. */
+/* Copies. 0; -EEXIST: the address is there already, nothing is changed; -E2BIG: there are `most`; -ENOMEM. */
 int recipients_add(struct recipients *r, const struct recipient *one);
 /* In the order in which they were added: `*at` is 0 to begin with. False behind the last. Lent until the next
  * change. */

@@ -33,14 +33,50 @@ const char *smtp_refusal_text(enum smtp_refusal why)
 
 /* ---- lines ---- */
 
+/* A line that is not read as a command. If it was to be BDAT, content follows, and nobody knows how much: none of it
+ * may be taken for commands. */
+static void refuse_line(struct smtp_server *s, enum smtp_refusal why, bool bdat)
+{
+	server_refuse(s, why);
+	if (bdat)
+		server_enter(s, SMTP_CLOSED);
+}
+
+static bool is_bdat(const uint8_t *line, size_t len)
+{
+	const struct piece verb = {line, 4};
+	return len >= 4 && piece_is(&verb, "BDAT");
+}
+
+/* `len`: without its LF. */
 static void run_line(struct smtp_server *s, const uint8_t *line, size_t len)
 {
-	bool crlf = len >= 2 && line[len - 2] == '\r';
-	size_t text = crlf ? len - 2 : len - 1;
+	bool crlf = len > 0 && line[len - 1] == '\r';
+	size_t text = len - crlf;
 	if ((!crlf && !s->rights.normalize) || memchr(line, '\r', text) != NULL)
-		server_refuse(s, SMTP_REFUSED_LINE_END);
+		refuse_line(s, SMTP_REFUSED_LINE_END, is_bdat(line, len));
 	else
 		verbs_run(s, line, text);
+	if (s->shutting_down)
+		smtp_server_shutdown(s);
+}
+
+/* Too long; part of its beginning may be in s->line. */
+static void skip_line(struct smtp_server *s, const uint8_t *in, size_t len, bool ends)
+{
+	if (!s->skip_line) {
+		uint8_t verb[4];
+		size_t held = s->line.len < sizeof verb ? s->line.len : sizeof verb, more = sizeof verb - held;
+		if (held > 0)
+			memcpy(verb, s->line.data, held);
+		more = more < len ? more : len;
+		memcpy(verb + held, in, more);
+		s->long_bdat = is_bdat(verb, held + more);
+	}
+	s->skip_line = !ends;
+	buf_fini(&s->line);
+	if (ends)
+		refuse_line(s, SMTP_REFUSED_LINE_LONG, s->long_bdat);
 }
 
 static void take_line(struct smtp_server *s, const uint8_t *in, size_t len, size_t *used)
@@ -54,14 +90,11 @@ static void take_line(struct smtp_server *s, const uint8_t *in, size_t len, size
 	size_t part = lf != NULL ? (size_t)(lf + 1 - in) : len;
 	*used = part;
 	if (s->skip_line || part > s->conf->limits.line - s->line.len) {
-		s->skip_line = lf == NULL;
-		buf_fini(&s->line);
-		if (lf != NULL)
-			server_refuse(s, SMTP_REFUSED_LINE_LONG);
+		skip_line(s, in, part, lf != NULL);
 		return;
 	}
 	if (lf != NULL && s->line.len == 0) {
-		run_line(s, in, part);
+		run_line(s, in, part - 1);
 		return;
 	}
 	if (buf_append(&s->line, in, part) != 0) {
@@ -69,7 +102,7 @@ static void take_line(struct smtp_server *s, const uint8_t *in, size_t len, size
 		return;
 	}
 	if (lf != NULL) {
-		run_line(s, s->line.data, s->line.len);
+		run_line(s, s->line.data, s->line.len - 1);
 		buf_fini(&s->line);
 	}
 }
@@ -109,7 +142,8 @@ void smtp_server_init(struct smtp_server *s, const struct conf *conf, const stru
 	buf_init(&s->line, conf->limits.line);
 	buf_init(&s->out, OUT_MARK + LARGEST_REPLY);
 	buf_init(&s->arena, ADDRESS_TEXT + ENVID_MAX + 1 + RECEIVED_MAX);
-	recipients_init(&s->recipients, (uint32_t)conf->limits.recipients);
+	recipients_init(&s->recipients,
+		conf->limits.recipients < ENVELOPE_RCPTS_MAX ? (uint32_t)conf->limits.recipients : ENVELOPE_RCPTS_MAX);
 	server_enter(s, SMTP_FRESH);
 	server_say(s, "220 %s ESMTP relay64\r\n", conf->hostname);
 }
@@ -245,9 +279,9 @@ enum smtp_want smtp_server_shutdown(struct smtp_server *s)
 {
 	static const unsigned busy = 1u << SMTP_OPEN | 1u << SMTP_CONTENT | 1u << SMTP_REFUSED | 1u << SMTP_CHUNK |
 				     1u << SMTP_CHUNKS | 1u << SMTP_COMMIT;
+	s->shutting_down = true;
 	if (s->state == SMTP_CLOSED)
 		return SMTP_WANT_CLOSE;
-	s->shutting_down = true;
 	if (busy & (1u << s->state))
 		return SMTP_WANT_INPUT;
 	server_refuse(s, SMTP_REFUSED_SHUTDOWN);

@@ -43,8 +43,8 @@ struct session {
 	struct body_writer *writer; /* NULL: no content is being collected */
 	struct rest *rest;
 	uint64_t deadline; /* of the loop's clock, as data_end */
-	uint64_t data_end;
-	uint64_t size; /* of the message that was posted */
+	uint64_t data_end; /* 0: outside of content */
+	uint64_t size;	   /* of the message that was posted */
 	struct endpoint client;
 	uint32_t place;
 	uint8_t waiting;
@@ -160,6 +160,7 @@ static bool in_content(const struct session *s)
 	case SMTP_REFUSED:
 	case SMTP_CHUNK:
 	case SMTP_CHUNKS:
+	case SMTP_SKIP:
 		return true;
 	default:
 		return false;
@@ -413,7 +414,10 @@ static enum smtp_want open_content(struct session *s)
 		s->writer = body_writer_new(s->home->desk->store, id, &s->home->loop->mailbox, on_drained, s);
 	if (s->writer != NULL)
 		err = 0;
-	return smtp_server_opened(&s->smtp, err, id, clock_date(wall, date));
+	enum smtp_want want = smtp_server_opened(&s->smtp, err, id, clock_date(wall, date));
+	if (want != SMTP_WANT_BODY)
+		drop_content(s);
+	return want;
 }
 
 static void store_slice(struct session *s)
@@ -465,8 +469,13 @@ static size_t feed(struct session *s, const uint8_t *p, size_t len)
 	enum smtp_want want = SMTP_WANT_OUTPUT;
 	while (want != SMTP_WANT_INPUT && s->waiting == 0 && !s->leaving && !s->closed) {
 		size_t used;
+		if (!in_content(s))
+			s->data_end = 0;
 		want = smtp_server_receive(&s->smtp, p + at, len - at, &used);
 		at += used;
+		if (in_content(s) &&
+			s->data_end == 0) /* a chunk that is refused outside of a message has its time too */
+			s->data_end = uv_now(&s->home->loop->uv) + s->conf->limits.data_time;
 		obey(s, want);
 	}
 	return at;

@@ -23,15 +23,9 @@ static void size_value(const struct smtp_server *s, char out[64])
 	snprintf(out, 64, " %llu", (unsigned long long)s->conf->limits.size);
 }
 
-static uint64_t recipients_limit(const struct smtp_server *s)
-{
-	uint64_t most = s->conf->limits.recipients;
-	return most < ENVELOPE_RCPTS_MAX ? most : ENVELOPE_RCPTS_MAX;
-}
-
 static void limits_value(const struct smtp_server *s, char out[64])
 {
-	snprintf(out, 64, " RCPTMAX=%llu", (unsigned long long)recipients_limit(s));
+	snprintf(out, 64, " RCPTMAX=%u", s->recipients.most);
 }
 
 /* RFC 2852 §3: the least time, in seconds */
@@ -246,7 +240,8 @@ static unsigned read_rcpt(
 	enum command_fault fault = command_read_path(path, args, "TO:", allowed);
 	if (fault != COMMAND_OK)
 		return rcpt_faults[fault];
-	enum parameter_fault wrong = rcpt_parameters_read(p, &path->rest, &s->rights);
+	enum parameter_fault wrong =
+		rcpt_parameters_read(p, &path->rest, (s->flags & ENVELOPE_SMTPUTF8) != 0, &s->rights);
 	if (wrong != PARAMETER_OK)
 		return parameter_faults[wrong];
 	return s->rights.relay ? 0 : SMTP_REFUSED_RELAY;
@@ -269,10 +264,6 @@ static void on_rcpt(struct smtp_server *s, const struct piece *args)
 		server_refuse_what(s, (enum smtp_refusal)fault, args);
 		return;
 	}
-	if (s->recipients.count >= recipients_limit(s)) {
-		refuse_too_many(s, args);
-		return;
-	}
 	bool soft;
 	const char *reject = rejected(s, path.address, &soft);
 	if (reject != NULL) {
@@ -285,6 +276,10 @@ static void on_rcpt(struct smtp_server *s, const struct piece *args)
 	snprintf(ours, sizeof ours, "%s@%s", path.address, s->conf->hostname);
 	struct recipient one = {.address = whole ? path.address : ours, .orcpt = p.orcpt, .notify = p.notify};
 	int err = recipients_add(&s->recipients, &one);
+	if (err == -E2BIG) {
+		refuse_too_many(s, args);
+		return;
+	}
 	if (err != 0 && err != -EEXIST) {
 		server_refuse(s, SMTP_REFUSED_MEMORY);
 		return;

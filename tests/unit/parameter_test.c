@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "queue/mail/xtext.h"
 #include "smtpd/parameter.h"
 
 static const struct rights all = {.deliver_by = true, .future_release = true, .priority = true};
@@ -93,6 +94,10 @@ static const struct {
 	{" MT-PRIORITY=10", PARAMETER_WRONG, {0}},
 	{" MT-PRIORITY=", PARAMETER_WRONG, {0}},
 	{" MT-PRIORITY=-", PARAMETER_WRONG, {0}},
+	{" ENVID=a+0D+0Ab", PARAMETER_WRONG, {0}},
+	{" ENVID=a+7Fb", PARAMETER_WRONG, {0}},
+	{" ENVID=a+C3+A9b", PARAMETER_WRONG, {0}},
+	{" ENVID=a+20b", PARAMETER_OK, {.envid = "a+20b"}},
 	{" AUTH=<>", PARAMETER_UNKNOWN, {0}},
 	{" NOTIFY=NEVER", PARAMETER_UNKNOWN, {0}},
 	{" =1", PARAMETER_UNKNOWN, {0}},
@@ -175,6 +180,10 @@ static void test_rcpt(void **state)
 		{" ORCPT=rfc822;\xce\xb4@x", PARAMETER_WRONG, 0, NULL},
 		{" ORCPT=utf-8;\xce@x", PARAMETER_WRONG, 0, NULL},
 		{" ORCPT=utf-8;\\x{D800}", PARAMETER_WRONG, 0, NULL},
+		{" ORCPT=rfc822;a+0Ax@b", PARAMETER_WRONG, 0, NULL},
+		{" ORCPT=rfc822;a+C3+A9@b", PARAMETER_WRONG, 0, NULL},
+		{" ORCPT=rfc822;\"a+20b\"@b", PARAMETER_OK, 0, "rfc822;\"a+20b\"@b"},
+		{" ORCPT=utf-8;a\\x{0A}x@b", PARAMETER_WRONG, 0, NULL},
 		{" ORCPT=rf c822;b@x", PARAMETER_WRONG, 0, NULL},
 		{longest, PARAMETER_OK, 0, longest + 7},
 		{too_long, PARAMETER_WRONG, 0, NULL},
@@ -184,13 +193,16 @@ static void test_rcpt(void **state)
 	for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
 		struct rcpt_parameters out;
 		struct piece text = {(const uint8_t *)rows[i].text, strlen(rows[i].text)};
-		enum parameter_fault f = rcpt_parameters_read(&out, &text, &none);
+		enum parameter_fault f = rcpt_parameters_read(&out, &text, true, &none);
 		if (f != rows[i].fault)
 			fail_msg("%s: %d, not %d", rows[i].text, (int)f, (int)rows[i].fault);
 		if (f != PARAMETER_OK)
 			continue;
 		assert_int_equal(out.notify, rows[i].notify);
 		assert_string_equal(out.orcpt, rows[i].orcpt);
+		/* bytes over 127 only in a message with SMTPUTF8 */
+		assert_int_equal(rcpt_parameters_read(&out, &text, false, &none),
+			text_is_ascii(rows[i].text) ? PARAMETER_OK : PARAMETER_WRONG);
 	}
 }
 

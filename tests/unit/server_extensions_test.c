@@ -14,6 +14,8 @@
 
 #define MB "MAIL FROM:<a@b> BODY=BINARYMIME\r\n"
 #define GOT(n) "250 2.0.0 " #n " octets received\r\n"
+#define LONG "500 5.5.2 Line too long\r\n"
+#define DOWN "421 4.3.2 r.example: Service is shutting down\r\n"
 #define SPOILED "503 5.5.1 A chunk before this one was refused: RSET\r\n"
 #define IN_CHUNKS "503 5.5.1 The message is coming in chunks: go on with BDAT, or RSET\r\n"
 #define WRONG "501 5.5.4 Parameter with a wrong value, or twice\r\n"
@@ -117,6 +119,76 @@ static void test_refused_chunks(void **state)
 			.in = in, .said = G HI MOK ROK "501 5.5.4 Syntax: BDAT size [LAST]\r\n", .closed = true};
 		dialogue_run_all(&d, 1);
 	}
+	/* … as it does if the line itself cannot be read; only a line that begins with BDAT is followed by content */
+	static const struct dialogue unread[] = {
+		{.in = EHLO M R "BDAT 20 LAST\nMAIL FROM:<evil@x>\r\n", .said = G HI MOK ROK ENDS, .closed = true},
+		{.in = EHLO M R "bdat 20\rLAST\r\nMAIL FROM:<evil@x>\r\n", .said = G HI MOK ROK ENDS, .closed = true},
+		{.in = EHLO M R "Bdat " HUNDRED " LAST\r\nRSET\r\n", .said = G HI MOK ROK LONG, .closed = true},
+		{.in = EHLO M R "XBDAT " HUNDRED " LAST\r\nBDA\r\nBDA\n" M,
+			.said = G HI MOK ROK LONG UNKNOWN ENDS NESTED},
+	};
+	RUN(unread);
+}
+
+/* What a client has sent ahead of the bad news is one error: five end a session. */
+static void test_chunks_sent_ahead(void **state)
+{
+	(void)state;
+	static const struct dialogue rows[] = {
+		{.in = EHLO M R "BDAT 1\r\n\nBDAT 1\r\nxBDAT 1\r\nxBDAT 1\r\nxBDAT 1\r\nxBDAT 1\r\nxBDAT 1 LAST\r\nx" M,
+			.said = G HI MOK ROK BARE SPOILED SPOILED SPOILED SPOILED SPOILED SPOILED MOK},
+	};
+	RUN(rows);
+}
+
+/* The daemon ends between two chunks: the message may come to its end, and no other begins. */
+static void test_shutdown_between_chunks(void **state)
+{
+	(void)state;
+	static const struct {
+		const char *then, *said, *messages;
+		bool goes_on;
+	} rows[] = {
+		{"NOOP\r\nBDAT 3 LAST\r\ny\r\n", OK Q1 DOWN, "a@b|c@d|\n" TRACE1 "xy\r\n", false},
+		{"RSET\r\n" M, OK DOWN, "", false},
+		{EHLO M, HI DOWN, "", false},
+		{"BDAT 1\r\n\nBDAT 0 LAST\r\n", BARE DOWN, "", false},
+		{"BDAT 9\r\n", "", "", true},
+	};
+	for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+		static const char before[] = EHLO M R "BDAT 1\r\nx";
+		struct conf c = dialogue_test_conf();
+		struct rights rights = {.relay = true};
+		struct world w;
+		struct smtp_server s;
+		dialogue_world_init(&w);
+		dialogue_start(&w, &s, &c, &rights);
+		dialogue_feed(&w, &s, before, strlen(before));
+		assert_int_equal(s.state, SMTP_CHUNKS);
+		buf_reset(&w.said);
+		assert_int_equal(smtp_server_shutdown(&s), SMTP_WANT_INPUT);
+		dialogue_feed(&w, &s, rows[i].then, strlen(rows[i].then));
+		dialogue_same(&w.said, rows[i].said, rows[i].then);
+		dialogue_same(&w.messages, rows[i].messages, rows[i].then);
+		assert_int_equal(w.closed, !rows[i].goes_on);
+		smtp_server_fini(&s);
+		dialogue_world_fini(&w);
+	}
+}
+
+/* RFC 5321 §4.5.3.1.8: one that is there already is no further one. */
+static void test_duplicate_recipients(void **state)
+{
+	(void)state;
+	static const struct dialogue rows[] = {
+		{.in = EHLO M "RCPT TO:<1@d>\r\nRCPT TO:<2@d>\r\nRCPT TO:<3@d>\r\nRCPT TO:<1@D>\r\nRCPT TO:<4@d>\r\n"
+			      "DATA\r\n.\r\n",
+			.said = G HI MOK ROK ROK ROK ROK "452 4.5.3 Too many recipients\r\n" GO Q1,
+			.messages = "a@b|1@d|2@d|3@d|\n"
+				    "Received: from c.example ([192.0.2.1])\r\n\tby r.example with ESMTP id "
+				    "0000000000001;\r\n\t" DATE "\r\n"},
+	};
+	RUN(rows);
 }
 
 static void test_binary(void **state)
@@ -371,6 +443,8 @@ static void test_many_recipients(void **state)
 			assert_int_equal(recipients_add(&r, &one), round == 0 ? 0 : -EEXIST);
 		}
 	assert_int_equal(r.count, 1000);
+	const struct recipient further = {.address = "one@more.example", .orcpt = ""};
+	assert_int_equal(recipients_add(&r, &further), -E2BIG);
 	struct recipient one;
 	unsigned i = 0;
 	for (size_t at = 0; recipients_next(&r, &at, &one); i++) {
@@ -390,6 +464,9 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_chunks),
 		cmocka_unit_test(test_refused_chunks),
+		cmocka_unit_test(test_chunks_sent_ahead),
+		cmocka_unit_test(test_shutdown_between_chunks),
+		cmocka_unit_test(test_duplicate_recipients),
 		cmocka_unit_test(test_binary),
 		cmocka_unit_test(test_utf8),
 		cmocka_unit_test(test_dsn),

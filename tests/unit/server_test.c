@@ -168,7 +168,8 @@ static void test_limits(void **state)
 			.said = G "500 5.5.2 Line too long\r\n" OK},
 		{.in = "NOOP " HUNDRED HUNDRED "\r\nNOOP\r\n", .said = G "500 5.5.2 Line too long\r\n" OK},
 		/* recipients: 3 */
-		{.in = EHLO M R "RCPT TO:<e@d>\r\nRCPT TO:<f@d>\r\n" R R "DATA\r\nx\r\n.\r\n",
+		{.in = EHLO M R
+			"RCPT TO:<e@d>\r\nRCPT TO:<f@d>\r\nRCPT TO:<g@d>\r\nRCPT TO:<h@d>\r\nDATA\r\nx\r\n.\r\n",
 			.said = G HI MOK ROK ROK ROK
 			"452 4.5.3 Too many recipients\r\n452 4.5.3 Too many recipients\r\n" GO Q1,
 			.messages = "a@b|c@d|e@d|f@d|\nReceived: from c.example ([192.0.2.1])\r\n"
