@@ -432,8 +432,7 @@ int value_expected(const struct value_rule *rule, struct buf *out)
 		[KEY_ENDPOINTS] = "ADDRESS, ADDRESS:PORT or [IPV6]:PORT",
 		[KEY_IPV4] = "an IPv4 address",
 		[KEY_IPV6] = "an IPv6 address",
-		[KEY_RELAY] = "[HOST], [ADDRESS], HOST (by MX) or ADDRESS, then :PORT or not; IPv6 with a port in [ ]; "
-			      "or several, separated by commas",
+		[KEY_RELAY] = "[HOST], HOST (by MX) or ADDRESS, then :PORT or not (IPv6 in [ ]), separated by commas",
 	};
 	static const char *const numbers[] = {
 		[KEY_TIME] = "a time (ms s m h d w)", [KEY_SIZE] = "a size (bytes, K M G)", [KEY_COUNT] = "a number"};

@@ -43,12 +43,15 @@ __attribute__((format(printf, 4, 5))) static void say(
 /* No hop has a host: the first that may have one later tells why, else the first of all. */
 static void conclude(struct hops *h)
 {
-	const struct mx *mx = h->items[0].mx;
+	const struct mx *mx = NULL;
 	for (size_t i = 0; i < h->item_count && h->items[i].mx != NULL; i++)
-		if (h->items[i].mx->state == MX_DEFERRED) {
+		if (mx == NULL || (mx->state != MX_DEFERRED && h->items[i].mx->state == MX_DEFERRED))
 			mx = h->items[i].mx;
-			break;
-		}
+	if (mx == NULL) {
+		h->state = MX_DEFERRED;
+		say(h, 451, "4.3.5", "no next hop is named");
+		return;
+	}
 	h->state = mx->state;
 	if (h->policy.only != FAMILY_NONE && strcmp(mx->enhanced, "4.4.4") == 0) {
 		say(h, mx->code, mx->enhanced, "route %s uses only %s: %s", h->route,
@@ -201,7 +204,7 @@ int hops_start(struct hops **out, struct queue *q, const struct hops_wanted *wan
 	h->arg = arg;
 	h->conf = conf_ref(q->conf);
 	h->policy = policy_of(q->conf, route);
-	h->route = h->policy.own_site ? route->pattern : NULL;
+	h->route = route != NULL && h->policy.own_site ? route->pattern : NULL;
 	h->hosts = calloc(CONF_HOPS_MAX * (size_t)q->conf->dns.hosts, sizeof *h->hosts);
 	int err = h->hosts ? 0 : -ENOMEM;
 	if (err == 0 && wanted->redirect != NULL)
