@@ -197,3 +197,20 @@ def test_reject_of_what_is_queued(lab):
     relay.relayq("retry", relay.ids()[0])
     relay.wait_log(" failed ", site.rcpt(), "550 5.7.1 we gave that up")
     assert "we gave that up" in home.server6.wait_message(home.rcpt("sender"), 10).text()
+
+
+# ---- MT-PRIORITY ----
+
+def test_high_priority_goes_first(lab):
+    release = []
+    site = lab.site(Script(dot=lambda session, argument: "250 2.0.0 taken" if release else Wait(3, "250 2.0.0 taken")))
+    lab.relay("limits { site_connections = 1 }\nclient 192.0.2.2 { priority = yes }\n")
+    lab.send(site.rcpt("first"))
+    Scripted.wait(lambda: site.server6.messages or site.server4.messages, 10, "the first message under way")
+    release.append(True)
+    for name, priority in (("low", -4), ("normal", 0), ("high", 5), ("highest", 9)):
+        lab.send(site.rcpt(name), options=[f"MT-PRIORITY={priority}"])
+    server = site.server6 if site.server6.sessions else site.server4
+    server.wait_message(site.rcpt("low"), 20)
+    order = [m.rcpts[0].split("@")[0] for m in server.messages]
+    assert order == ["first", "highest", "high", "normal", "low"], order
