@@ -262,7 +262,15 @@ void route_delivery(struct queue *q, struct delivery *d)
 	char room[REDIRECT_MAX + 2];
 	if (ends_here(q, d))
 		return;
-	struct domain *domain = d->domain != NULL && !route_moved(d) ? d->domain : get_domain(q, domain_name(d, room));
+	struct domain *domain = d->domain;
+	if (domain == NULL || route_moved(d)) {
+		domain = get_domain(q, domain_name(d, room));
+		/* a path of where it went before */
+		if (d->domain != NULL) {
+			free(d->greylisted);
+			d->greylisted = NULL;
+		}
+	}
 	if (domain == NULL) {
 		struct reply r;
 		reply_set(&r, 451, "4.3.0", "not enough memory here");

@@ -76,6 +76,9 @@ void schedule_retry(struct queue *q, struct message *m)
 {
 	for (unsigned i = 0; i < m->delivery_count; i++) {
 		struct delivery *d = &m->deliveries[i];
+		bool under_way = d->state == DELIVERY_DIALLING || d->state == DELIVERY_ACTIVE;
+		if (d->state == DELIVERY_SETTLING || (under_way && route_moved(d)))
+			d->again = true;
 		bool moved = (d->state == DELIVERY_READY || d->state == DELIVERY_ROUTING) && route_moved(d);
 		if (d->state == DELIVERY_DEFERRED || moved) {
 			/* if it has to be looked up first, it probes when it comes there */

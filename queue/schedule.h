@@ -9,7 +9,8 @@
 void schedule_message(struct queue *q, struct message *m);
 /* The same for every message after the start-up's replay. */
 void schedule_all(struct queue *q);
-/* All its deliveries are due now; the sites of those that wait for a resting one are probed. */
+/* All its deliveries are due now, or as soon as their attempts are written down; redirected ones leave the site where
+ * they wait; the sites of those that wait for a resting one are probed. */
 void schedule_retry(struct queue *q, struct message *m);
 /* Does what is due, `budget` things at the most. Returns when it wants to be called again (steady; 0: at once;
  * UINT64_MAX: nothing waits). */

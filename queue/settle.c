@@ -187,6 +187,9 @@ static void go_on(struct queue *q, struct delivery *d, uint64_t next_at)
 	}
 	if (index_take_back(q, d))
 		return;
+	if (d->again)
+		next_at = core_now(q);
+	d->again = false;
 	d->state = DELIVERY_DEFERRED;
 	d->due.kind = DUE_DELIVERY;
 	d->since = next_at;

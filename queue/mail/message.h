@@ -71,6 +71,7 @@ struct delivery {
 	uint16_t attempts;
 	uint8_t state; /* enum delivery_state */
 	bool counted;  /* in its site's ages */
+	bool again;    /* it is due as soon as its attempt is written down: somebody asked for that meanwhile */
 	bool told;     /* the log has said that it waits for a resting site */
 };
 TAILQ_HEAD(delivery_list, delivery);

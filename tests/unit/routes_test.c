@@ -432,6 +432,34 @@ static void test_redirect(void **state)
 	fixture_end();
 }
 
+/* While an attempt is under way, or being written down, it ends first; the next one begins at once. */
+static void test_redirect_during_an_attempt(void **state)
+{
+	(void)state;
+	fixture_begin(NULL);
+	zone("mx.d.example", "AAAA", "NODATA");
+	mail(1, "", "b@d.example");
+	struct connection *c = connect_site("mx.d.example", "192.0.2.1");
+	redirect(1, "[192.0.2.7]:26");
+	assert_int_equal(state_of(1, "b@d.example"), DELIVERY_ACTIVE);
+	answer(c, "450 not now");
+	commit_all();
+	run_due();
+	struct connection *other = dial_end(dial_to("[192.0.2.7]:26"), "192.0.2.7 ok");
+	answer(other, "450 not now");
+	assert_int_equal(state_of(1, "b@d.example"), DELIVERY_SETTLING);
+	schedule_retry(&fx.q, find(1));
+	commit_all();
+	run_due();
+	assert_non_null(other->sent);
+	answer(other, "450 not now"); /* once, and no more */
+	commit_all();
+	run_due();
+	assert_null(other->sent);
+	assert_int_equal(state_of(1, "b@d.example"), DELIVERY_DEFERRED);
+	fixture_end();
+}
+
 static void test_redirect_that_is_none(void **state)
 {
 	(void)state;
@@ -589,6 +617,7 @@ int main(void)
 		cmocka_unit_test(test_reject),
 		cmocka_unit_test(test_a_route_begins_to_discard),
 		cmocka_unit_test(test_redirect),
+		cmocka_unit_test(test_redirect_during_an_attempt),
 		cmocka_unit_test(test_redirect_that_is_none),
 		cmocka_unit_test(test_answers_at_the_end),
 		cmocka_unit_test(test_priority),
