@@ -1,6 +1,7 @@
 /* tests/fuzz/client.c: the SMTP client and a hostile server. Byte 0: bytes read at a time (0: a line); byte 1: bytes
- * sent at a time (0: all); byte 2: flags; byte 3: length of the content, which follows; then the server's bytes, after
- * which the connection is lost. Every transaction ends once; nothing is delivered unless it was all sent. Protocol. */
+ * sent at a time (0: all); byte 2: flags; byte 3: length of the content; byte 4: flags of the message; the content;
+ * then the server's bytes, after which the connection is lost. Every transaction ends once; nothing is delivered unless
+ * it was all sent. Protocol. */
 #include "queue/deliver/client.h"
 #include "queue/mail/envelope.h"
 #include "tests/fuzz/fuzz.h"
@@ -13,9 +14,11 @@ struct stage {
 	struct transaction_rcpt rcpts[MAILS][RCPTS];
 	bool ended[MAILS];
 	unsigned wanted, begun, over;
+	uint8_t extra;
 	const uint8_t *content;
 	size_t content_len, given[MAILS];
 	size_t piece;
+	bool binary, lines;	  /* flags of the message: any bytes; the content has whole lines alone */
 	struct buf said, stuffed; /* commands; what the content looks like on the wire */
 	struct buf sent[MAILS];
 };
@@ -30,6 +33,24 @@ static void stuff(struct stage *s)
 	}
 }
 
+static bool has_whole_lines(const uint8_t *p, size_t n, bool ended)
+{
+	for (size_t i = 0; i < n; i++)
+		if ((p[i] == '\n' && (i == 0 || p[i - 1] != '\r')) ||
+			(p[i] == '\r' && (i + 1 < n ? p[i + 1] != '\n' : ended)))
+			return false;
+	return true;
+}
+
+/* Was all of it sent, and might it be? */
+static bool is_whole(const struct stage *s, size_t i)
+{
+	if (s->sent[i].len == s->content_len)
+		return (s->binary || s->lines) &&
+		       (s->content_len == 0 || memcmp(s->sent[i].data, s->content, s->content_len) == 0);
+	return s->lines && fuzz_same(&s->sent[i], &s->stuffed);
+}
+
 static void check_end(struct stage *s, const struct transaction *t)
 {
 	size_t i = (size_t)(t - s->mails);
@@ -42,9 +63,15 @@ static void check_end(struct stage *s, const struct transaction *t)
 		MUST(r->answered || t->end != TRANSACTION_ANSWERED);
 		MUST(!r->answered || reply_class(&r->reply) == 2 || reply_class(&r->reply) >= 4);
 		if (r->answered && reply_class(&r->reply) == 2)
-			MUST(fuzz_same(&s->sent[i], &s->stuffed));
+			MUST(is_whole(s, i));
 	}
-	MUST(t->end != TRANSACTION_UNKNOWN || fuzz_same(&s->sent[i], &s->stuffed));
+	MUST(t->end != TRANSACTION_UNKNOWN || is_whole(s, i));
+}
+
+static unsigned message_flags(uint8_t extra)
+{
+	return (extra & 1 ? ENVELOPE_BINARY : 0) | (extra & 4 ? ENVELOPE_SMTPUTF8 | ENVELOPE_HEADER_8BIT : 0) |
+	       (extra & 8 ? ENVELOPE_RET_HDRS : 0) | (extra & 16 ? ENVELOPE_BY_RETURN : 0);
 }
 
 static void begin(struct stage *s, uint8_t flags)
@@ -52,10 +79,18 @@ static void begin(struct stage *s, uint8_t flags)
 	unsigned i = s->begun;
 	struct transaction *t = &s->mails[i];
 	for (unsigned k = 0; k < RCPTS; k++)
-		s->rcpts[i][k] = (struct transaction_rcpt){.address = k == 1 && (flags & 8) ? "x>\r\nRSET" : "c@d"};
+		s->rcpts[i][k] = (struct transaction_rcpt){.address = k == 1 && (flags & 8)	 ? "x>\r\nRSET"
+								      : k == 2 && (s->extra & 4) ? "\xce\xb4@d"
+												 : "c@d",
+			.orcpt = s->extra & 64 ? "utf-8;\xce\xb4@d" : "",
+			.notify = s->extra & 8 ? NOTIFY_FAILURE : 0};
 	*t = (struct transaction){.sender = i ? "" : "a@b", .rcpts = s->rcpts[i], .rcpt_count = 1 + i % RCPTS};
 	t->size = s->content_len + (flags >> 6 & 1); /* a byte is missing in the spool */
-	t->flags = flags & 4 ? ENVELOPE_8BIT : 0;
+	t->flags = (flags & 4 ? ENVELOPE_8BIT : 0) | message_flags(s->extra);
+	t->envid = s->extra & 8 ? "a+2Bb" : "";
+	t->has_by = s->extra & 16;
+	t->by_s = t->has_by ? 500 - (int)s->content_len * 4 : 0;
+	t->priority = s->extra & 32 ? -3 : 0;
 	if (client_begin(&s->c, t) == 0)
 		s->begun++;
 }
@@ -110,9 +145,15 @@ static void pump(struct stage *s, uint8_t flags)
 static void check_said(const struct stage *s)
 {
 	static const char *const commands[] = {"EHLO h.example\r\n", "HELO h.example\r\n", "MAIL FROM:<a@b>",
-		"MAIL FROM:<>", "RCPT TO:<c@d>\r\n", "DATA\r\n", "RSET\r\n", "QUIT\r\n", ".\r\n", "\r\n.\r\n"};
+		"MAIL FROM:<>", "RCPT TO:<c@d>", "RCPT TO:<\xce\xb4@d>", "DATA\r\n", "BDAT ", "RSET\r\n", "QUIT\r\n",
+		".\r\n", "\r\n.\r\n"};
 	const char *line = s->said.data ? (const char *)s->said.data : "";
 	while (*line != 0) {
+		static const char with_end[] = "BDAT 2 LAST\r\n\r\n";
+		if (strncmp(line, with_end, strlen(with_end)) == 0) {
+			line += strlen(with_end);
+			continue;
+		}
 		const char *end = strstr(line + (line[0] == '\r' ? 2 : 0), "\r\n");
 		size_t i = 0, count = sizeof commands / sizeof commands[0];
 		while (i < count && strncmp(line, commands[i], strlen(commands[i])) != 0)
@@ -122,25 +163,32 @@ static void check_said(const struct stage *s)
 		MUST(i < count && end != NULL);
 		line = end + 2;
 	}
-	for (unsigned i = 0; i < MAILS; i++)
-		MUST(s->sent[i].len <= s->stuffed.len &&
-			(s->sent[i].len == 0 || memcmp(s->sent[i].data, s->stuffed.data, s->sent[i].len) == 0));
+	for (unsigned i = 0; i < MAILS; i++) {
+		size_t n = s->sent[i].len;
+		MUST(n == 0 || (n <= s->stuffed.len && memcmp(s->sent[i].data, s->stuffed.data, n) == 0) ||
+			(n <= s->content_len && memcmp(s->sent[i].data, s->content, n) == 0));
+		MUST(s->binary || has_whole_lines(s->sent[i].data, n, false));
+	}
 }
 
 FUZZ_TARGET(client)
 {
-	if (len < 4 || len - 4 < in[3])
+	enum { HEAD = 5 };
+	if (len < HEAD || len - HEAD < in[3])
 		return 0;
 	static const enum fault faults[] = {FAULT_CLOSED, FAULT_SILENT_LATER, FAULT_SILENT_DOT, FAULT_RESET};
-	struct stage s = {.wanted = 1 + in[2] % MAILS, .content = in + 4, .content_len = in[3]};
+	struct stage s = {.wanted = 1 + in[2] % MAILS, .content = in + HEAD, .content_len = in[3], .extra = in[4]};
+	s.binary = s.extra & 1;
+	s.lines = has_whole_lines(s.content, s.content_len, true);
 	s.piece = in[1] ? in[1] : SIZE_MAX;
 	buf_init(&s.said, 1 << 20);
 	buf_init(&s.stuffed, 1 << 20);
 	for (unsigned i = 0; i < MAILS; i++)
 		buf_init(&s.sent[i], 1 << 20);
 	stuff(&s);
-	client_init(&s.c, "h.example", 8, 2048);
-	for (size_t at = 4u + in[3], n; at < len && s.c.state != CLIENT_CLOSED; at += n) {
+	client_init(&s.c, "h.example", 16, 2048);
+	s.c.chunking = s.extra & 2;
+	for (size_t at = (size_t)HEAD + in[3], n; at < len && s.c.state != CLIENT_CLOSED; at += n) {
 		const uint8_t *line = memchr(in + at, '\n', len - at);
 		n = in[0] ? in[0] : line ? (size_t)(line + 1 - (in + at)) : len - at;
 		n = len - at < n ? len - at : n;
