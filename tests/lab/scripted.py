@@ -88,7 +88,7 @@ class Message:
     """One message as it came: envelope, header (bytes up to the empty line), and a hash of what follows it."""
     def __init__(self, session):
         self.session, self.sender, self.rcpts = session, session.sender, list(session.rcpts)
-        self.mail_parameters = session.mail_parameters
+        self.mail_parameters, self.rcpt_parameters = session.mail_parameters, dict(session.rcpt_parameters)
         self.at = None
         self.size = 0
         self.chunks = []  # sizes, if it came by BDAT
@@ -145,6 +145,7 @@ class Session:
         self.ended = None
         self.commands = []  # (time, line)
         self.sender, self.rcpts, self.mail_parameters = None, [], ""
+        self.rcpt_parameters = {}  # of each recipient
         self.transactions = 0
         self.chunks = None  # the message that is coming by BDAT
         self.helo = None
@@ -311,13 +312,15 @@ class Scripted:
                 reply = await answer("mail", path)
                 if isinstance(reply, str) and reply.startswith("2"):
                     session.sender, session.rcpts, session.mail_parameters = path, [], parameters
+                    session.rcpt_parameters = {}
             elif verb == "RCPT" and session.sender is None:
                 await self._answer(session, writer, reader, "503 5.5.1 MAIL first")
             elif verb == "RCPT":
-                path, _ = self._path(argument)
+                path, parameters = self._path(argument)
                 reply = await answer("rcpt", path)
                 if isinstance(reply, str) and reply.startswith("2"):
                     session.rcpts.append(path)
+                    session.rcpt_parameters[path] = parameters
             elif verb == "DATA":
                 if not session.rcpts:
                     await self._answer(session, writer, reader, "554 5.5.1 no valid recipients")
