@@ -32,6 +32,8 @@ struct conf_origin {
 
 enum { CONF_LISTEN_MAX = 256, CONF_CLIENTS_MAX = 4096, CONF_ROUTES_MAX = 100000 };
 
+/* Which content goes in chunks (BDAT) to a next hop that takes them: binary content, all, none. */
+enum conf_chunking { CHUNKING_BINARY, CHUNKING_ALWAYS, CHUNKING_NEVER };
 enum bare_newline { BARE_INHERIT, BARE_REJECT, BARE_NORMALIZE };
 
 /* listen ADDRESS:PORT { … } */
@@ -99,7 +101,8 @@ struct conf {
 	char *postmaster;     /* From of notices: NULL is MAILER-DAEMON@hostname; mail for our postmaster goes there */
 	char *double_bounces; /* where double bounces go; NULL: nowhere */
 	struct conf_prefixes clients;
-	bool normalize;	  /* `bare_newline` */
+	bool normalize; /* `bare_newline` */
+	enum conf_chunking chunking;
 	bool soft_bounce; /* what would fail is deferred */
 	bool open_relay;  /* `open_relay = i-know-that-everybody-may-relay` */
 	unsigned loops;	  /* 0 in the file: one per core; here the number in force */

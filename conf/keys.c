@@ -23,6 +23,7 @@ static const char *const open_relay_words[] = {"no", "i-know-that-everybody-may-
 static const char *const bare_words[] = {"reject", "normalize", NULL};
 static const char *const bare_here_words[] = {"inherit", "reject", "normalize", NULL};
 static const char *const format_words[] = {"text", "json", NULL};
+static const char *const chunking_words[] = {"binary", "always", "never", NULL};
 static const char *const yes_words[] = {"no", "yes", NULL};
 static const char *const answer_words[] = {"inherit", "no", "yes", NULL};
 static const char *const prefer_words[] = {"auto", "ipv6", "ipv4", NULL};
@@ -95,6 +96,8 @@ const struct conf_key conf_keys[] = {
 		"networks that may relay without credentials, in place of the default"),
 	WORDS("", "bare_newline", bare_words, normalize, "reject", RELOAD,
 		"a CR or LF alone in mail or commands: refused, or made a CRLF (LF) and a blank (CR)"),
+	WORDS("", "chunking", chunking_words, chunking, "binary", RELOAD,
+		"which content goes by BDAT to next hops that offer CHUNKING: binary content, any, none"),
 	WORDS("", "soft_bounce", yes_words, soft_bounce, "no", RELOAD,
 		"what would fail for good is deferred, until `give_up`: the net for the first day of a migration"),
 	WORDS("", "open_relay", open_relay_words, open_relay, "no", RELOAD,

@@ -67,3 +67,23 @@ void dialling_refresh(struct queue *q, struct dialling *w, struct candidate cand
 	dialling_count(q, w, 1);
 	w->partial |= full;
 }
+
+void dialling_reply(const struct dial *dial, struct reply *out)
+{
+	const struct path_try *best = NULL;
+	for (unsigned i = 0; i < dial->path_count; i++) {
+		const struct path_try *p = &dial->paths[i];
+		if (p->fault != FAULT_SUPERSEDED && (best == NULL || (p->reply.code != 0 && best->reply.code == 0)))
+			best = p;
+	}
+	char to[ENDPOINT_TEXT], words[REPLY_TEXT_MAX + 32] = "";
+	if (best == NULL) {
+		reply_set(out, 451, "4.4.1", "no path could be tried");
+		return;
+	}
+	if (best->reply.code != 0)
+		snprintf(words, sizeof words, " (%u %s)", (unsigned)best->reply.code, best->reply.text);
+	/* an address literal has no host */
+	reply_set(out, 451, "4.4.1", "%s%s%s: %s%s", best->host, *best->host ? " " : "", endpoint_format(&best->to, to),
+		fault_text(best->fault), words);
+}

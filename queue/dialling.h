@@ -16,5 +16,7 @@ struct dial *dialling_build(struct queue *q, struct site *s, struct delivery *d,
 void dialling_count(struct queue *q, const struct dialling *w, int change);
 /* The site has new addresses: the dial under way takes them up. `candidates`: room to work in. */
 void dialling_refresh(struct queue *q, struct dialling *w, struct candidate candidates[CANDIDATES_MAX]);
+/* The reply that tells most of why no path of a dial that is over worked: a peer's own words before the system's. */
+void dialling_reply(const struct dial *dial, struct reply *out);
 
 #endif

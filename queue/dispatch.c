@@ -408,27 +408,6 @@ static void dial_won(struct queue *q, struct site *s, struct dial *dial, struct 
 	}
 }
 
-/* The reply that tells most of why no path worked: a peer's own words before the system's. */
-static void fault_reply(const struct dial *dial, struct reply *out)
-{
-	const struct path_try *best = NULL;
-	for (unsigned i = 0; i < dial->path_count; i++) {
-		const struct path_try *p = &dial->paths[i];
-		if (p->fault != FAULT_SUPERSEDED && (best == NULL || (p->reply.code != 0 && best->reply.code == 0)))
-			best = p;
-	}
-	char to[ENDPOINT_TEXT], words[REPLY_TEXT_MAX + 32] = "";
-	if (best == NULL) {
-		reply_set(out, 451, "4.4.1", "no path could be tried");
-		return;
-	}
-	if (best->reply.code != 0)
-		snprintf(words, sizeof words, " (%u %s)", (unsigned)best->reply.code, best->reply.text);
-	/* an address literal has no host */
-	reply_set(out, 451, "4.4.1", "%s%s%s: %s%s", best->host, *best->host ? " " : "", endpoint_format(&best->to, to),
-		fault_text(best->fault), words);
-}
-
 static void log_waiting(const struct site *s, struct delivery *d)
 {
 	if (d->told)
@@ -479,7 +458,7 @@ static void dial_lost(struct queue *q, struct site *s, const struct dial *dial, 
 {
 	struct delivery *picky = w->picky;
 	struct reply r;
-	fault_reply(dial, &r);
+	dialling_reply(dial, &r);
 	if (picky != NULL) {
 		settle_paths(q, picky, dial->paths, dial->path_count, -1);
 		no_other_path(q, s, picky, &r);

@@ -311,7 +311,7 @@ int client_begin(struct client *c, struct transaction *t)
 		end_transaction(c, t, TRANSACTION_ANSWERED);
 		return 0;
 	}
-	bool bdat = (t->flags & ENVELOPE_BINARY) != 0 || (c->chunking && c->peer.chunking);
+	bool bdat = (t->flags & ENVELOPE_BINARY) != 0 || (c->bdat == CLIENT_BDAT_ALWAYS && c->peer.chunking);
 	c->jobs[c->job_count++] = (struct client_job){.t = t, .first = c->begun == 0, .bdat = bdat};
 	c->begun++;
 	settle(c);
@@ -355,6 +355,7 @@ static void on_hello(struct client *c)
 {
 	const struct reply *r = &c->last;
 	if (reply_class(r) == 2) {
+		c->peer.chunking = c->peer.chunking && c->bdat != CLIENT_BDAT_NEVER;
 		enter(c, CLIENT_READY);
 	} else if (r->code == 421) {
 		close_client(c, FAULT_LOAD);

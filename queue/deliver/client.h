@@ -9,9 +9,9 @@
  * Two transactions may be under way: if the peer offers PIPELINING, MAIL, RCPT and DATA of the second follow the final
  * dot of the first at once (RFC 2920 §3.1).
  *
- * Content goes by DATA. Binary content goes in chunks (RFC 3030), which with `chunking` any content does: they end with
- * a last one that is empty, "BDAT 0 LAST", which is "the dot" in all that is said here. No chunk is sent before the
- * recipients have their answers, and the next transaction waits until the one with chunks is over: a server that
+ * Content goes by DATA. Binary content goes in chunks (RFC 3030), which any content does if `bdat` says so: they end
+ * with a last one that is empty, "BDAT 0 LAST", which is "the dot" in all that is said here. No chunk is sent before
+ * the recipients have their answers, and the next transaction waits until the one with chunks is over: a server that
  * refused a chunk wants RSET before it goes on. */
 #ifndef QUEUE_DELIVER_CLIENT_H
 #define QUEUE_DELIVER_CLIENT_H
@@ -76,7 +76,11 @@ struct client {
 	unsigned begun; /* transactions so far */
 
 	/* for the plumbing to set before client_hello() */
-	bool chunking; /* any content goes in chunks if the peer takes them, not binary content alone */
+	enum {
+		CLIENT_BDAT_BINARY,
+		CLIENT_BDAT_ALWAYS,
+		CLIENT_BDAT_NEVER
+	} bdat; /* what goes in chunks, if the peer has them */
 
 	/* private */
 	const char *helo;

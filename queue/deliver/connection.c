@@ -609,6 +609,9 @@ static struct connection *make(const struct connection_setup *s)
 	snprintf(c->info.host, sizeof c->info.host, "%s", s->candidate->host);
 	snprintf(c->helo, sizeof c->helo, "%s", ipv4 ? lane->helo_ipv4 : lane->helo_ipv6);
 	client_init(&c->client, c->helo, (unsigned)s->conf->limits.reply_lines, (size_t)s->conf->limits.reply_bytes);
+	c->client.bdat = s->conf->chunking == CHUNKING_ALWAYS  ? CLIENT_BDAT_ALWAYS
+			 : s->conf->chunking == CHUNKING_NEVER ? CLIENT_BDAT_NEVER
+							       : CLIENT_BDAT_BINARY;
 	return c;
 }
 

@@ -187,7 +187,7 @@ FUZZ_TARGET(client)
 		buf_init(&s.sent[i], 1 << 20);
 	stuff(&s);
 	client_init(&s.c, "h.example", 16, 2048);
-	s.c.chunking = s.extra & 2;
+	s.c.bdat = s.extra & 2 ? CLIENT_BDAT_ALWAYS : CLIENT_BDAT_BINARY;
 	for (size_t at = (size_t)HEAD + in[3], n; at < len && s.c.state != CLIENT_CLOSED; at += n) {
 		const uint8_t *line = memchr(in + at, '\n', len - at);
 		n = in[0] ? in[0] : line ? (size_t)(line + 1 - (in + at)) : len - at;

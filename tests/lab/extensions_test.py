@@ -1,9 +1,10 @@
 """tests/lab/extensions_test.py: extensions of SMTP from the client before relay64 to the server behind it, and limits that
 servers name or show."""
 import hashlib
+import re
 import time
 
-from client import Client, content
+from client import Client, body_sha256, content
 from lab import RELAY4
 from scripted import CLOSE, Script, Scripted, Wait
 from servers import wait_until
@@ -245,3 +246,37 @@ def test_greylisted_mail_comes_again_from_the_same_address(lab):
     empty(relay)
     assert len(asked) == 3 and asked[0] != asked[1], asked
     assert asked[2] == asked[0], f"asked in this order: {asked}"
+
+
+def test_any_content_in_chunks(lab):
+    """chunking = always: lines go in chunks too, as they are; never: nothing does."""
+    site = lab.site(Script(ALL))
+    relay = lab.relay("chunking = always\n")
+    message = content("in chunks", 3 << 20)
+    lab.send(site.rcpt("one"), message)
+    m = site.server6.wait_message(site.rcpt("one"), 20)
+    assert m.sha256 == body_sha256(message)
+    assert len(m.session.said("BDAT")) == 5 and not m.session.said("DATA"), m.session.said("BDAT")
+    relay.stop()
+    relay = lab.relay("chunking = never\n")
+    lab.send(site.rcpt("two"))
+    m = site.server6.wait_message(site.rcpt("two"), 20)
+    assert m.session.said("DATA") and not m.session.said("BDAT")
+    empty(relay)
+
+
+def test_chunks_and_batches_to_postfix(lab):
+    """A real server: Postfix takes chunks, and 50 recipients at a time; 180 get the mail once each."""
+    postfix = lab.postfix("chunks", v4="192.0.2.77", domains=["chunks.example"], smtpd_recipient_limit="50")
+    lab.dns.add("chunks.example. MX 10 mx.chunks.example.", "mx.chunks.example. A 192.0.2.77")
+    postfix.wait()
+    relay = lab.relay("chunking = always\nretry { first = 1h }\n")
+    message = content("chunks for Postfix", 2 << 20)
+    hand_in(lab, [f"r{i}@chunks.example" for i in range(180)], message)
+    empty(relay, 40)
+    assert len(relay.find(" delivered ", "attempts=1")) == 180
+    relay.wait_log("site-recipients", "most=50")
+    wait_until(lambda: len(postfix.mails()) == 180, 40, "180 mails")
+    to = [re.search(rb"^Delivered-To: (\S+)", m, re.M)[1].decode() for m in postfix.mails()]
+    assert sorted(to) == sorted(f"r{i}@chunks.example" for i in range(180)), "not each one once"
+    assert body_sha256(postfix.mails()[0].replace(b"\n", b"\r\n")) == body_sha256(message), "the content has changed"

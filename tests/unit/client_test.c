@@ -112,8 +112,8 @@ static void set_word(struct mail *m, const char *key, const char *value)
 static void stage_set(void *m, char *text)
 {
 	struct stage *s = m;
-	if (strcmp(text, "chunking") == 0) {
-		s->c.chunking = true;
+	if (strncmp(text, "bdat ", 5) == 0) {
+		s->c.bdat = strcmp(text + 5, "always") == 0 ? CLIENT_BDAT_ALWAYS : CLIENT_BDAT_NEVER;
 		return;
 	}
 	assert_true(strncmp(text, "mail ", 5) == 0 && s->mail_count < MOST_MAILS);
