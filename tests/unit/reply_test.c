@@ -172,6 +172,42 @@ static void test_greylisting(void **state)
 	}
 }
 
+/* "Too many recipients" as servers say it (Postfix, Sendmail, Exchange, Exim, old ones), and what only looks like it.
+ */
+static void test_too_many(void **state)
+{
+	(void)state;
+	static const struct {
+		unsigned code;
+		const char *enhanced, *text;
+		bool is;
+	} table[] = {
+		{452, "4.5.3", "Error: too many recipients", true},
+		{452, "4.5.3", "Too many recipients (100 max)", true},
+		{452, "", "too many recipients", true},
+		{452, "", "", true},
+		{450, "4.5.3", "slow down", true},
+		{452, "4.3.0", "Too Many Recipients", true},
+		{552, "5.5.3", "enough", true},
+		{552, "", "Too many recipients", true},
+		{452, "4.3.1", "Insufficient system storage", false},
+		{452, "", "Insufficient system storage", false},
+		{452, "", "no space left", false},
+		{452, "4.2.2", "mailbox full", false},
+		{450, "4.7.1", "Error: too many recipients from 192.0.2.1", false}, /* a rate */
+		{421, "4.5.3", "too many recipients", false},
+		{550, "5.5.3", "too many recipients", false},
+		{552, "5.2.2", "mailbox full", false},
+		{250, "2.1.5", "too many recipients", false},
+	};
+	for (size_t i = 0; i < sizeof table / sizeof table[0]; i++) {
+		struct reply r;
+		reply_set(&r, table[i].code, table[i].enhanced, "%s", table[i].text);
+		if (reply_is_too_many(&r) != table[i].is)
+			fail_msg("%u %s %s", table[i].code, table[i].enhanced, table[i].text);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -180,6 +216,7 @@ int main(void)
 		cmocka_unit_test(test_bounds),
 		cmocka_unit_test(test_own),
 		cmocka_unit_test(test_greylisting),
+		cmocka_unit_test(test_too_many),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
