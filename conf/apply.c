@@ -307,19 +307,31 @@ static void check_schedule(struct apply *a, const void *item, const struct gramm
 	}
 }
 
-/* Who may name any client can relay for everybody. */
-static void check_speaker(struct apply *a, const void *item, const struct grammar_place *at)
+/* Who may relay, or may name any client, is not to be everybody. */
+static void check_trusted(
+	struct apply *a, const char *what, const struct prefix *who, size_t count, const struct grammar_place *at)
 {
-	const struct conf_client *block = item;
-	if (block->xclient != CONF_ANSWER_YES || a->c->open_relay)
+	if (a->c->open_relay)
 		return;
 	buf_reset(&a->why);
-	int open = openrelay_check(&block->network, 1, &a->why);
+	int open = openrelay_check(who, count, &a->why);
 	if (open < 0)
 		a->fatal = open;
 	else if (open)
-		grammar_error(a->errors, at,
-			"client with xclient = yes: %s, or open_relay = i-know-that-everybody-may-relay", why(a));
+		grammar_error(a->errors, at, "%s: %s, or open_relay = i-know-that-everybody-may-relay", what, why(a));
+}
+
+static void check_balancers(struct apply *a, const void *item, const struct grammar_place *at)
+{
+	const struct conf_prefixes *who = &((const struct conf_listen *)item)->proxy;
+	check_trusted(a, "listen with proxy", who->items, who->count, at);
+}
+
+static void check_speaker(struct apply *a, const void *item, const struct grammar_place *at)
+{
+	const struct conf_client *block = item;
+	if (block->xclient == CONF_ANSWER_YES)
+		check_trusted(a, "client with xclient = yes", &block->network, 1, at);
 }
 
 /* What reads and checks a block with titles, one row for each of conf_titled. */
@@ -332,7 +344,7 @@ static const struct titled_reader {
 	/* The same when the whole file is known. */
 	void (*check_whole)(struct apply *a, const void *item, const struct grammar_place *at);
 } titled_readers[] = {
-	{"listen", read_listen, NULL, NULL},
+	{"listen", read_listen, NULL, check_balancers},
 	{"client", read_client, NULL, check_speaker},
 	{"route", read_route, check_route, check_schedule},
 };
@@ -559,17 +571,8 @@ static void check_together(struct apply *a, const char *file)
 
 static void check_clients(struct apply *a, const char *file)
 {
-	const struct conf *c = a->c;
 	const struct grammar_place *at = place_of(a, "", "clients"), nowhere = {.file = file};
-	if (c->open_relay)
-		return;
-	buf_reset(&a->why);
-	int open = openrelay_check(c->clients.items, c->clients.count, &a->why);
-	if (open < 0)
-		a->fatal = open;
-	else if (open)
-		grammar_error(a->errors, at ? at : &nowhere,
-			"clients: %s, or open_relay = i-know-that-everybody-may-relay", why(a));
+	check_trusted(a, "clients", a->c->clients.items, a->c->clients.count, at ? at : &nowhere);
 }
 
 /* What stands in for what was not given, and what can be looked at only then. */

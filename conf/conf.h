@@ -35,12 +35,14 @@ enum { CONF_LISTEN_MAX = 256, CONF_CLIENTS_MAX = 4096, CONF_ROUTES_MAX = 100000 
 /* Which content goes in chunks (BDAT) to a next hop that takes them: binary content, all, none. */
 enum conf_chunking { CHUNKING_BINARY, CHUNKING_ALWAYS, CHUNKING_NEVER };
 enum bare_newline { BARE_INHERIT, BARE_REJECT, BARE_NORMALIZE };
+enum early_talkers { EARLY_INHERIT, EARLY_REJECT, EARLY_ALLOW };
 
 /* listen ADDRESS:PORT { … } */
 struct conf_listen {
 	struct conf_origin origin;
 	struct endpoint at;
 	enum bare_newline bare_newline;
+	enum early_talkers early_talkers;
 	struct conf_prefixes proxy; /* not empty: balancers, which must say the client by the PROXY protocol */
 };
 
@@ -84,7 +86,9 @@ struct conf_client {
 	struct conf_origin origin;
 	struct prefix network;
 	enum bare_newline bare_newline;
+	enum early_talkers early_talkers;
 	enum conf_answer xclient, xforward, deliver_by, future_release, priority;
+	uint64_t sessions; /* CONF_INHERIT */
 };
 
 struct conf {
@@ -101,8 +105,9 @@ struct conf {
 	char *postmaster;     /* From of notices: NULL is MAILER-DAEMON@hostname; mail for our postmaster goes there */
 	char *double_bounces; /* where double bounces go; NULL: nowhere */
 	struct conf_prefixes clients;
-	bool normalize; /* `bare_newline` */
 	enum conf_chunking chunking;
+	bool normalize;	  /* `bare_newline` */
+	bool early;	  /* `early_talkers` */
 	bool soft_bounce; /* what would fail is deferred */
 	bool open_relay;  /* `open_relay = i-know-that-everybody-may-relay` */
 	unsigned loops;	  /* 0 in the file: one per core; here the number in force */
@@ -110,7 +115,7 @@ struct conf {
 
 	struct conf_listen *listen;
 	size_t listen_count;
-	struct conf_client *client_blocks; /* in the order of the files */
+	struct conf_client *client_blocks; /* from the widest network to the longest */
 	size_t client_count;
 	struct conf_route *routes; /* sorted by pattern, see conf_route() */
 	size_t route_count;
@@ -146,7 +151,7 @@ struct conf {
 	struct {
 		uint64_t size, recipients, hops, messages;
 		uint64_t sessions, sessions_per_client, sessions_per_other;
-		uint64_t errors, line, command_time, data_time, drain;
+		uint64_t errors, junk, line, command_time, data_time, drain, proxy_time, greet_wait;
 		uint64_t connections, site_connections, address_connections, connection_messages, connection_idle;
 		uint64_t reply_lines, reply_bytes, control, bounce_size;
 		uint64_t future_release, deliver_by; /* the longest hold, the shortest time */

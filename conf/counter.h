@@ -14,6 +14,10 @@
 	X(sessions_refused_all, "client connections refused: limits { sessions }")                                     \
 	X(sessions_refused_client,                                                                                     \
 		"client connections refused: limits { sessions_per_client } or { sessions_per_other }")                \
+	X(early_talkers, "client connections refused: the client spoke before it was greeted")                         \
+	X(proxy_foreign, "connections closed: not from a balancer of listen { proxy }")                                \
+	X(proxy_wrong, "connections of balancers closed: no valid PROXY header")                                       \
+	X(proxy_timeouts, "connections of balancers closed: limits { proxy_time }")                                    \
 	X(accept_failures, "pauses in accepting: no descriptors or memory left")                                       \
 	X(sessions_open, "client sessions open now")                                                                   \
 	X(messages_received, "messages accepted for delivery")                                                         \

@@ -44,6 +44,14 @@ int ip_parse(struct ip *out, const char *text)
 	return 0;
 }
 
+struct ip ip_from_bytes(enum family family, const uint8_t *bytes)
+{
+	struct ip ip = {.family = (uint8_t)family};
+	memcpy(ip.bytes, bytes, family == FAMILY_IPV4 ? 4 : sizeof ip.bytes);
+	unmap(&ip);
+	return ip;
+}
+
 const char *ip_format(const struct ip *ip, char out[IP_TEXT])
 {
 	if (ip->family == FAMILY_NONE ||

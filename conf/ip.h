@@ -30,6 +30,8 @@ enum { IP_TEXT = 46, ENDPOINT_TEXT = 56, PREFIX_TEXT = 52 };
 
 /* Reads an IPv4 or IPv6 literal without brackets, port or zone. 0 or -EINVAL (`out` untouched). */
 int ip_parse(struct ip *out, const char *text);
+/* The address of 4 (IPv4) or 16 (IPv6) bytes in network order. */
+struct ip ip_from_bytes(enum family family, const uint8_t *bytes);
 /* Writes the canonical text (RFC 5952) into `out` and returns it. FAMILY_NONE becomes "none". */
 const char *ip_format(const struct ip *ip, char out[IP_TEXT]);
 bool ip_equal(const struct ip *a, const struct ip *b);

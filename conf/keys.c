@@ -21,6 +21,8 @@ enum { RELOAD = false, RESTART = true };
 
 static const char *const open_relay_words[] = {"no", "i-know-that-everybody-may-relay", NULL};
 static const char *const bare_words[] = {"reject", "normalize", NULL};
+static const char *const early_words[] = {"reject", "allow", NULL};
+static const char *const early_here_words[] = {"inherit", "reject", "allow", NULL};
 static const char *const bare_here_words[] = {"inherit", "reject", "normalize", NULL};
 static const char *const format_words[] = {"text", "json", NULL};
 static const char *const chunking_words[] = {"binary", "always", "never", NULL};
@@ -98,6 +100,8 @@ const struct conf_key conf_keys[] = {
 		"a CR or LF alone in mail or commands: refused, or made a CRLF (LF) and a blank (CR)"),
 	WORDS("", "chunking", chunking_words, chunking, "binary", RELOAD,
 		"which content goes by BDAT to next hops that offer CHUNKING: binary content, any, none"),
+	WORDS("", "early_talkers", early_words, early, "reject", RELOAD,
+		"a client that speaks before it is greeted is refused, or let pass"),
 	WORDS("", "soft_bounce", yes_words, soft_bounce, "no", RELOAD,
 		"what would fail for good is deferred, until `give_up`: the net for the first day of a migration"),
 	WORDS("", "open_relay", open_relay_words, open_relay, "no", RELOAD,
@@ -107,15 +111,21 @@ const struct conf_key conf_keys[] = {
 
 	ENTRY_WORDS("listen", struct conf_listen, "bare_newline", bare_here_words, bare_newline,
 		"as `bare_newline` at the top level, for this listener"),
+	ENTRY_WORDS("listen", struct conf_listen, "early_talkers", early_here_words, early_talkers,
+		"as `early_talkers` at the top level, for this listener"),
 	{"listen", "proxy", {KEY_PREFIXES, 0, 0, 256, NULL, 0, false}, NULL, RELOAD, offsetof(struct conf_listen, proxy),
 		"balancers that name their client by the PROXY protocol, version 1 or 2; nobody else is served there"},
 
 	CLIENT_WORDS("bare_newline", bare_here_words, bare_newline, "as `bare_newline` at the top level, for these clients"),
+	CLIENT_WORDS("early_talkers", early_here_words, early_talkers, "as `early_talkers` at the top level, for these clients"),
 	CLIENT_WORDS("xclient", answer_words, xclient, "may say for whom they speak (XCLIENT): whatever client they name"),
 	CLIENT_WORDS("xforward", answer_words, xforward, "may say for the log whose mail they forward (XFORWARD)"),
 	CLIENT_WORDS("deliver_by", answer_words, deliver_by, "may set a time for delivery (DELIVERBY, RFC 2852)"),
 	CLIENT_WORDS("future_release", answer_words, future_release, "may hold mail for later (FUTURERELEASE, RFC 4865)"),
 	CLIENT_WORDS("priority", answer_words, priority, "may set priorities (MT-PRIORITY, RFC 6710)"),
+	{"client", "sessions", {KEY_COUNT, sizeof(uint64_t), 1, 1000000, NULL, 0, true}, NULL, RELOAD,
+		offsetof(struct conf_client, sessions),
+		"connections of one address at once; without it limits { sessions_per_client } or { sessions_per_other }"},
 
 	ROW("source", "ipv4", KEY_IPV4, 0, 0, source.ipv4, NULL, RELOAD, "address of outgoing IPv4 connections"),
 	ROW("source", "ipv6", KEY_IPV6, 0, 0, source.ipv6, NULL, RELOAD, "address of outgoing IPv6 connections"),
@@ -174,10 +184,16 @@ const struct conf_key conf_keys[] = {
 	COUNT("limits", "sessions_per_other", 1, 1000000, limits.sessions_per_other, "50", RELOAD,
 		"connections of any other address (IPv6: /64)"),
 	COUNT("limits", "errors", 1, 1000, limits.errors, "20", RELOAD, "refused commands before a session is ended"),
+	COUNT("limits", "junk", 1, 100000, limits.junk, "100", RELOAD,
+		"commands that do nothing (NOOP, RSET, VRFY, HELP, EHLO and the like) before a message; more are errors"),
 	SIZE("limits", "line", 512, 64 * KIB, limits.line, "2K", RELOAD, "longest command line"),
 	TIME("limits", "command_time", 1 * SECOND, 1 * HOUR, limits.command_time, "5m", RELOAD,
 		"wait for a client's next command or data"),
 	TIME("limits", "data_time", 1 * SECOND, 1 * DAY, limits.data_time, "1h", RELOAD, "time for one whole message"),
+	TIME("limits", "proxy_time", 100 * MS, 1 * MINUTE, limits.proxy_time, "5s", RELOAD,
+		"wait for a balancer's PROXY header"),
+	TIME("limits", "greet_wait", 0, 1 * MINUTE, limits.greet_wait, "0", RELOAD,
+		"clients that are not in `clients` are greeted so much later, to find early talkers"),
 	TIME("limits", "drain", 0, 10 * MINUTE, limits.drain, "10s", RELOAD,
 		"time that deliveries and receptions under way have at the end"),
 	COUNT("limits", "connections", 1, 1000000, limits.connections, "2000", RELOAD, "outgoing connections in all"),

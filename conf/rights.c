@@ -1,41 +1,47 @@
 /* conf/rights.c: state. */
 #include "conf/rights.h"
 
-/* The value of a `client` key: that of the longest network which gives it; 0 (inherit): none does. */
-static unsigned value_for(const struct conf *c, const struct ip *client, size_t member)
+/* Yes or no, as a block says it; else as before. */
+static bool answer(enum conf_answer said, bool before)
 {
-	unsigned found = 0;
-	int bits = -1;
-	for (size_t i = 0; i < c->client_count; i++) {
-		const struct conf_client *block = &c->client_blocks[i];
-		unsigned value = *(const unsigned *)(const void *)((const char *)block + member);
-		if (value == 0 || (int)block->network.bits <= bits || !prefix_contains(&block->network, client))
-			continue;
-		found = value;
-		bits = block->network.bits;
-	}
-	return found;
+	return said == CONF_ANSWER_INHERIT ? before : said == CONF_ANSWER_YES;
 }
 
-static bool is_yes(const struct conf *c, const struct ip *client, size_t member)
+static void apply_words(struct rights *r, enum bare_newline bare, enum early_talkers early)
 {
-	return value_for(c, client, member) == CONF_ANSWER_YES;
+	r->normalize = bare == BARE_INHERIT ? r->normalize : bare == BARE_NORMALIZE;
+	r->early = early == EARLY_INHERIT ? r->early : early == EARLY_ALLOW;
+}
+
+static void apply_client(struct rights *r, const struct conf_client *block)
+{
+	apply_words(r, block->bare_newline, block->early_talkers);
+	r->xclient = answer(block->xclient, r->xclient);
+	r->xforward = answer(block->xforward, r->xforward);
+	r->deliver_by = answer(block->deliver_by, r->deliver_by);
+	r->future_release = answer(block->future_release, r->future_release);
+	r->priority = answer(block->priority, r->priority);
+	if (block->sessions == CONF_INHERIT)
+		return;
+	r->sessions = block->sessions;
+	r->sessions_key = "client { sessions }";
 }
 
 struct rights rights_of(const struct conf *c, const struct conf_listen *listen, const struct ip *client)
 {
-	struct rights r = {.relay = false};
-	for (size_t i = 0; i < c->clients.count && !r.relay; i++)
+	bool named = client->family != FAMILY_NONE;
+	struct rights r = {.normalize = c->normalize, .early = c->early};
+	for (size_t i = 0; named && i < c->clients.count && !r.relay; i++)
 		r.relay = prefix_contains(&c->clients.items[i], client);
-	unsigned bare = value_for(c, client, offsetof(struct conf_client, bare_newline));
-	if (bare == BARE_INHERIT && listen != NULL)
-		bare = listen->bare_newline;
-	r.normalize = bare == BARE_INHERIT ? c->normalize : bare == BARE_NORMALIZE;
-	r.xclient = is_yes(c, client, offsetof(struct conf_client, xclient));
-	r.xforward = is_yes(c, client, offsetof(struct conf_client, xforward));
-	r.deliver_by = is_yes(c, client, offsetof(struct conf_client, deliver_by));
-	r.future_release = is_yes(c, client, offsetof(struct conf_client, future_release));
-	r.priority = is_yes(c, client, offsetof(struct conf_client, priority));
+	r.sessions = r.relay ? c->limits.sessions_per_client : c->limits.sessions_per_other;
+	r.sessions_bits = r.relay ? 128 : 64;
+	r.sessions_key = r.relay ? "limits { sessions_per_client }" : "limits { sessions_per_other }";
+	if (listen != NULL)
+		apply_words(&r, listen->bare_newline, listen->early_talkers);
+	/* from the widest network to the longest: what is said last holds */
+	for (size_t i = 0; named && i < c->client_count; i++)
+		if (prefix_contains(&c->client_blocks[i].network, client))
+			apply_client(&r, &c->client_blocks[i]);
 	return r;
 }
 

@@ -21,12 +21,18 @@ static int write_listen(const void *item, struct buf *out)
 
 /* ---- client ---- */
 
+/* As of an IPv6 prefix: IPv4 lies within ::ffff:0:0/96. */
+static int length_of(const struct prefix *p)
+{
+	return p->bits + (p->ip.family == FAMILY_IPV4 ? 96 : 0);
+}
+
 static int compare_clients(const void *left, const void *right)
 {
 	const struct prefix *a = &((const struct conf_client *)left)->network;
 	const struct prefix *b = &((const struct conf_client *)right)->network;
-	int order = ip_compare(&a->ip, &b->ip);
-	return order ? order : (a->bits > b->bits) - (a->bits < b->bits);
+	int order = length_of(a) - length_of(b);
+	return order ? order : ip_compare(&a->ip, &b->ip);
 }
 
 static int write_client(const void *item, struct buf *out)
@@ -72,6 +78,7 @@ const struct conf_titled conf_titled[] = {
 		.size = sizeof(struct conf_client),
 		.items = offsetof(struct conf, client_blocks),
 		.count = offsetof(struct conf, client_count),
+		.sorted = true,
 		.compare = compare_clients,
 		.write_title = write_client,
 	},

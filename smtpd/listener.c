@@ -5,7 +5,7 @@
 #include "smtpd/listener.h"
 
 #include <errno.h>
-#include <stdio.h>
+#include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/queue.h>
@@ -14,7 +14,7 @@
 
 #include "conf/counter.h"
 #include "conf/log.h"
-#include "conf/rights.h"
+#include "smtpd/arrival.h"
 #include "smtpd/census.h"
 #include "smtpd/session.h"
 #include "smtpd/socket.h"
@@ -32,6 +32,7 @@ struct listener {
 	LIST_ENTRY(listener) entry;
 	struct smtpd_loop *loop;
 	struct endpoint at;
+	const struct conf_listen *listen; /* in the loop's configuration */
 	int fd;
 };
 
@@ -57,6 +58,7 @@ struct stop {
 
 struct smtpd_loop {
 	struct session_home home; /* first: see on_ended() */
+	struct arrivals arrivals;
 	struct smtpd *smtpd;
 	struct conf *conf;
 	LIST_HEAD(, listener) listeners;
@@ -82,41 +84,13 @@ struct smtpd {
 
 /* ---- clients ---- */
 
-/* Few words on a socket that gets no session. They fit the empty send buffer; if not, the client sees the close. */
-static void turn_away(const struct smtpd_loop *l, int fd, const char *enhanced, const char *why)
+static void on_welcome(
+	struct arrivals *a, struct conf *conf, const struct conf_listen *listen, int fd, const struct guest *guest)
 {
-	char text[512];
-	int n = snprintf(text, sizeof text, "421 %s %s: %s\r\n", enhanced, l->conf->hostname, why);
-	if (n > 0 && (size_t)n < sizeof text)
-		(void)send(fd, text, (size_t)n, MSG_DONTWAIT | MSG_NOSIGNAL);
-	close(fd);
-}
-
-static void admit(struct smtpd_loop *l, const struct endpoint *at, int fd, const struct endpoint *client)
-{
-	const struct conf *c = l->conf;
-	struct rights rights = rights_of(c, rights_listen(c, at), &client->ip);
-	bool known = rights.relay;
-	uint64_t limit = known ? c->limits.sessions_per_client : c->limits.sessions_per_other;
-	uint32_t place;
-	switch (census_enter(l->smtpd->census, &client->ip, known ? 128 : 64, limit, c->limits.sessions, &place)) {
-	case CENSUS_ALL:
-		COUNT(sessions_refused_all);
-		LOG_INFO("connection-refused", LF_ENDPOINT("client", client), LF_STR("reason", "limits { sessions }"));
-		turn_away(l, fd, "4.3.2", "Too many connections");
-		return;
-	case CENSUS_CLIENT:
-		COUNT(sessions_refused_client);
-		LOG_INFO("connection-refused", LF_ENDPOINT("client", client),
-			LF_STR("reason", known ? "limits { sessions_per_client }" : "limits { sessions_per_other }"));
-		turn_away(l, fd, "4.7.0", "Too many connections from your address");
-		return;
-	case CENSUS_OK:
-		break;
-	}
-	if (session_start(&l->home, l->conf, fd, client, &rights, place) != 0) {
-		census_leave(l->smtpd->census, place);
-		turn_away(l, fd, "4.3.2", "Out of memory");
+	struct smtpd_loop *l = (struct smtpd_loop *)((char *)a - offsetof(struct smtpd_loop, arrivals));
+	if (session_start(&l->home, conf, listen, fd, guest) != 0) {
+		census_leave(l->smtpd->census, guest->place);
+		turn_away(conf, fd, SMTP_REFUSED_NO_MEMORY);
 		return;
 	}
 	l->sessions++;
@@ -133,6 +107,11 @@ static void on_ended(struct session_home *home, uint32_t place)
 	COUNT_DOWN(sessions_open);
 	l->sessions--;
 	finish_if_empty(l);
+}
+
+static void on_emptied(struct arrivals *a)
+{
+	finish_if_empty((struct smtpd_loop *)((char *)a - offsetof(struct smtpd_loop, arrivals)));
 }
 
 /* ---- accepting ---- */
@@ -190,7 +169,7 @@ static void on_acceptable(uv_poll_t *poll, int status, int events)
 		struct endpoint client;
 		int fd = accept_one(one->fd, &client);
 		if (fd >= 0)
-			admit(one->loop, &one->at, fd, &client);
+			arrival_start(&one->loop->arrivals, one->loop->conf, one->listen, fd, &client);
 		else if (errno != EAGAIN)
 			pause_accepting(one->loop, one, errno);
 		if (fd < 0)
@@ -212,7 +191,7 @@ static void close_listener(struct listener *one)
 {
 	struct endpoint client;
 	for (int fd; (fd = accept_one(one->fd, &client)) >= 0;)
-		turn_away(one->loop, fd, "4.3.2", "Service is shutting down");
+		turn_away(one->loop->conf, fd, SMTP_REFUSED_SHUTDOWN);
 	LIST_REMOVE(one, entry);
 	uv_close((uv_handle_t *)&one->poll, on_listener_closed);
 	close(one->fd);
@@ -231,6 +210,7 @@ static int add_listener(struct smtpd_loop *l, struct opened *socket)
 	}
 	one->loop = l;
 	one->at = socket->at;
+	one->listen = rights_listen(l->conf, &one->at);
 	one->fd = socket->fd;
 	one->poll.data = one;
 	socket->fd = -1;
@@ -252,7 +232,7 @@ static void on_timer_closed(uv_handle_t *handle)
 
 static void finish_if_empty(struct smtpd_loop *l)
 {
-	if (!l->stopping || l->ended || l->sessions > 0 || !LIST_EMPTY(&l->listeners))
+	if (!l->stopping || l->ended || l->sessions > 0 || l->arrivals.count > 0 || !LIST_EMPTY(&l->listeners))
 		return;
 	if (!uv_is_closing((uv_handle_t *)&l->drain)) {
 		uv_close((uv_handle_t *)&l->pause, on_timer_closed);
@@ -289,6 +269,7 @@ static void on_stop(struct letter *letter)
 	uv_timer_stop(&l->pause);
 	while (!LIST_EMPTY(&l->listeners))
 		close_listener(LIST_FIRST(&l->listeners));
+	arrivals_stop(&l->arrivals);
 	session_home_stop(&l->home);
 	finish_if_empty(l);
 }
@@ -311,14 +292,6 @@ void smtpd_stop(struct smtpd *d, uint64_t drain_ms, void (*done)(void *arg), voi
 }
 
 /* ---- opening and reloading ---- */
-
-static bool listens_at(const struct conf *c, const struct endpoint *at)
-{
-	for (size_t i = 0; i < c->listen_count; i++)
-		if (endpoint_equal(&c->listen[i].at, at))
-			return true;
-	return false;
-}
 
 /* Is `at` open already? `*port`: is anything of ours open at its port? */
 static bool is_open(const struct smtpd *d, const struct endpoint *at, bool *port)
@@ -410,7 +383,8 @@ static void apply(struct reload *r)
 	struct listener *one, *next;
 	for (one = LIST_FIRST(&l->listeners); one != NULL; one = next) {
 		next = LIST_NEXT(one, entry);
-		if (!listens_at(l->conf, &one->at))
+		one->listen = rights_listen(l->conf, &one->at);
+		if (one->listen == NULL)
 			close_listener(one);
 	}
 	for (size_t i = 0; i < r->count; i++) {
@@ -475,6 +449,10 @@ static int init_loop(struct smtpd *d, unsigned i, const struct smtpd_setup *setu
 		return err;
 	l->smtpd = d;
 	l->conf = conf_ref(setup->conf);
+	l->arrivals = (struct arrivals){
+		.uv = &setup->loops[i].uv, .census = d->census, .welcome = on_welcome, .emptied = on_emptied};
+	l->home.census = d->census;
+	LIST_INIT(&l->arrivals.waiting);
 	LIST_INIT(&l->listeners);
 	uv_timer_init(&setup->loops[i].uv, &l->pause);
 	uv_timer_init(&setup->loops[i].uv, &l->drain);

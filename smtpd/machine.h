@@ -90,6 +90,10 @@ enum smtp_want {
 	X(ERRORS, 421, "4.7.0", "Too many errors")                                                                     \
 	X(TIMEOUT, 421, "4.4.2", "You were silent for too long")                                                       \
 	X(DATA_TIMEOUT, 421, "4.4.2", "The message took too long")                                                     \
+	X(SESSIONS, 421, "4.3.2", "Too many connections")                                                              \
+	X(CLIENT_SESSIONS, 421, "4.7.0", "Too many connections from your address")                                     \
+	X(NO_MEMORY, 421, "4.3.2", "Out of memory")                                                                    \
+	X(EARLY, 554, "5.5.1", "You spoke before you were greeted")                                                    \
 	X(SHUTDOWN, 421, "4.3.2", "Service is shutting down")
 
 enum smtp_refusal {

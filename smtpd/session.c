@@ -42,9 +42,10 @@ struct session {
 	struct smtp_server smtp;
 	struct body_writer *writer; /* NULL: no content is being collected */
 	struct rest *rest;
-	uint64_t deadline; /* of the loop's clock, as data_end */
-	uint64_t data_end; /* 0: outside of content */
-	uint64_t size;	   /* of the message that was posted */
+	uint64_t deadline;		  /* of the loop's clock, as data_end */
+	uint64_t data_end;		  /* 0: outside of content */
+	uint64_t size;			  /* of the message that was posted */
+	const struct conf_listen *listen; /* in `conf`; NULL: gone */
 	struct endpoint client;
 	uint32_t place;
 	uint8_t waiting;
@@ -585,22 +586,23 @@ void session_home_fini(struct session_home *home)
 	home->scratch = NULL;
 }
 
-int session_start(struct session_home *home, struct conf *conf, int fd, const struct endpoint *client,
-	const struct rights *rights, uint32_t place)
+int session_start(struct session_home *home, struct conf *conf, const struct conf_listen *listen, int fd,
+	const struct guest *guest)
 {
 	struct session *s = calloc(1, sizeof *s);
 	if (s == NULL)
 		return -ENOMEM;
 	s->home = home;
 	s->conf = conf_ref(conf);
-	s->client = *client;
-	s->place = place;
+	s->listen = listen;
+	s->client = guest->client;
+	s->place = guest->place;
 	uv_timer_init(&home->loop->uv, &s->timer);
 	uv_tcp_init(&home->loop->uv, &s->tcp);
 	s->tcp.data = s->timer.data = s;
 	s->handles = 2;
 	LIST_INSERT_HEAD(&home->sessions, s, entry);
-	smtp_server_init(&s->smtp, conf, &machine_host, s, &client->ip, rights);
+	smtp_server_init(&s->smtp, conf, &machine_host, s, &guest->client.ip, &guest->rights);
 	if (uv_tcp_open(&s->tcp, fd) != 0) {
 		close(fd);
 		close_session(s);

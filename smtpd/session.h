@@ -15,8 +15,8 @@
 #include "conf/conf.h"
 #include "conf/id.h"
 #include "conf/ioloop.h"
-#include "conf/rights.h"
 #include "queue/submission.h"
+#include "smtpd/admission.h"
 
 struct session;
 
@@ -25,10 +25,11 @@ struct session_home {
 	struct ioloop *loop;
 	const struct submission_desk *desk;
 	struct id_giver ids;
-	/* A session is gone, with all it held; `place` as given to session_start(). */
+	/* A session is gone, with all it held; `place` as census_enter() gave it. */
 	void (*ended)(struct session_home *home, uint32_t place);
 	LIST_HEAD(, session) sessions;
 	uint8_t *scratch;
+	struct census *census; /* where a client that XCLIENT names is counted */
 };
 
 /* 0 or -ENOMEM. */
@@ -37,10 +38,10 @@ int session_home_init(struct session_home *home, struct ioloop *loop, const stru
 	void (*ended)(struct session_home *home, uint32_t place));
 void session_home_fini(struct session_home *home);
 
-/* Takes over the connected socket and greets. Keeps a reference to `conf` until its end. 0, and `ended` will be called;
- * or -ENOMEM, and the socket stays with the caller. */
-int session_start(struct session_home *home, struct conf *conf, int fd, const struct endpoint *client,
-	const struct rights *rights, uint32_t place);
+/* Takes over the connected socket and greets. Keeps a reference to `conf` until its end; `listen`, a listener of it,
+ * may be NULL. 0, and `ended` will be called; or -ENOMEM, and the socket stays with the caller. */
+int session_start(struct session_home *home, struct conf *conf, const struct conf_listen *listen, int fd,
+	const struct guest *guest);
 
 /* Sessions between transactions are told 421 4.3.2; those inside DATA, or waiting for the disk, after the reply to
  * it. */

@@ -66,6 +66,44 @@ static void bare_newline_goes_client_listener_all(void **state)
 	conf_unref(c);
 }
 
+static void early_talkers_and_sessions(void **state)
+{
+	(void)state;
+	struct conf *c = parse("hostname = r.example\nearly_talkers = allow\nclients = 192.0.2.0/24, 2001:db8::/32\n"
+			       "limits { sessions_per_client = 70 sessions_per_other = 7 }\n"
+			       "listen 127.0.0.1:25 { }\nlisten 127.0.0.1:26 { early_talkers = reject }\n"
+			       "client 192.0.2.1, 203.0.113.1 { early_talkers = reject sessions = 9 }\n"
+			       "client ::/0 { sessions = 3 }\nclient 0.0.0.0/0 { priority = yes }\n");
+	static const struct {
+		const char *at, *client;
+		bool early;
+		uint64_t sessions;
+		unsigned bits;
+		const char *key;
+	} rows[] = {
+		{"127.0.0.1:25", "192.0.2.2", true, 3, 128, "client { sessions }"}, /* ::/0 has IPv4 too */
+		{"127.0.0.1:26", "192.0.2.2", false, 3, 128, "client { sessions }"},
+		{"127.0.0.1:25", "192.0.2.1", false, 9, 128, "client { sessions }"},
+		{"127.0.0.1:25", "203.0.113.1", false, 9, 64, "client { sessions }"},
+		{"127.0.0.1:25", "2001:db8::1", true, 3, 128, "client { sessions }"},
+		{"127.0.0.1:25", "2001:db9::1", true, 3, 64, "client { sessions }"},
+	};
+	for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+		struct rights r = of(c, rows[i].at, rows[i].client);
+		assert_int_equal(r.early, rows[i].early);
+		assert_int_equal(r.sessions, rows[i].sessions);
+		assert_int_equal(r.sessions_bits, rows[i].bits);
+		assert_string_equal(r.sessions_key, rows[i].key);
+	}
+	/* nobody knows who: what everybody has, and no more */
+	const struct ip nobody = {.family = FAMILY_NONE};
+	struct rights r = rights_of(c, NULL, &nobody);
+	assert_false(r.relay || r.priority);
+	assert_int_equal(r.sessions, 7);
+	assert_string_equal(r.sessions_key, "limits { sessions_per_other }");
+	conf_unref(c);
+}
+
 /* Who may name any client can be any client: such networks are bound by the rule for `clients`. */
 static void errors_say_where(void **state)
 {
@@ -76,6 +114,8 @@ static void errors_say_where(void **state)
 		{"client 0.0.0.0/0 { xclient = yes }",
 			"t:2:8: client with xclient = yes: 0.0.0.0/0, alone or put together"},
 		{"client ::/0 { priority = yes }", NULL},
+		{"listen 127.0.0.1:25 { proxy = 0.0.0.0/1, 128.0.0.0/1 }", "t:2:8: listen with proxy: 0.0.0.0/0"},
+		{"listen 127.0.0.1:25 { proxy = 192.0.2.0/24 }", NULL},
 		{"client 192.0.2.1/24 { }", "t:2:8: client \"192.0.2.1/24\"; expected ADDRESS or ADDRESS/BITS"},
 		{"client x { }", "t:2:8: client \"x\"; expected ADDRESS or ADDRESS/BITS"},
 		{"client 192.0.2.0/24 { }\nclient 192.0.2.0/24 { }",
@@ -106,6 +146,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(longest_network_decides),
 		cmocka_unit_test(bare_newline_goes_client_listener_all),
+		cmocka_unit_test(early_talkers_and_sessions),
 		cmocka_unit_test(errors_say_where),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -234,7 +234,8 @@ static struct conf *make_conf(uint16_t port, const char *more)
 	struct buf errors;
 	struct conf *c = NULL;
 	buf_init(&errors, 4096);
-	int n = snprintf(text, sizeof text, "hostname = r.example\nlisten 127.0.0.1:%u { }\n%s\n", port, more);
+	int n = snprintf(text, sizeof text,
+		"hostname = r.example\nearly_talkers = allow\nlisten 127.0.0.1:%u { }\n%s\n", port, more);
 	if (conf_parse(&c, "test", text, (size_t)n, &errors) != 0)
 		fail_msg("%s", errors.data);
 	buf_fini(&errors);
