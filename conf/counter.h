@@ -35,6 +35,7 @@
 	X(timeouts_command, "sessions ended: limits { command_time }")                                                 \
 	X(timeouts_data, "sessions ended: limits { data_time }")                                                       \
 	X(sessions_errors, "sessions ended: limits { errors }")                                                        \
+	X(refused_junk, "commands refused: limits { junk }")                                                           \
 	X(messages_queued, "messages in the queue now")                                                                \
 	X(messages_held, "messages held now")                                                                          \
 	X(messages_damaged, "messages held as damaged now")                                                            \

@@ -8,7 +8,8 @@ enum census_result admission_enter(struct guest *g, struct census *census, const
 	const struct conf_listen *listen, const struct endpoint *client, bool known)
 {
 	static const struct ip nobody = {.family = FAMILY_NONE};
-	*g = (struct guest){.client = *client, .rights = rights_of(c, listen, known ? &client->ip : &nobody)};
+	*g = (struct guest){
+		.client = *client, .via = *client, .rights = rights_of(c, listen, known ? &client->ip : &nobody)};
 	enum census_result result = census_enter(
 		census, &client->ip, g->rights.sessions_bits, g->rights.sessions, c->limits.sessions, &g->place);
 	if (result == CENSUS_ALL) {

@@ -15,6 +15,7 @@
 
 struct guest {
 	struct endpoint client; /* who is counted and logged */
+	struct endpoint via;	/* who connected: at first the same */
 	struct rights rights;
 	uint32_t place; /* for census_leave() */
 };

@@ -154,7 +154,7 @@ static void go_on(
 }
 
 static void judge(struct arrivals *a, struct conf *conf, const struct conf_listen *listen, int fd,
-	const struct endpoint *client, enum proxy_result who)
+	const struct endpoint *client, const struct endpoint *peer, enum proxy_result who)
 {
 	struct guest guest;
 	enum census_result result = admission_enter(&guest, a->census, conf, listen, client, who == PROXY_CLIENT);
@@ -162,6 +162,7 @@ static void judge(struct arrivals *a, struct conf *conf, const struct conf_liste
 		turn_away(conf, fd, admission_refusal(result));
 		return;
 	}
+	guest.via = *peer;
 	if (who == PROXY_LOCAL) /* balancers' checks often say HELO at once */
 		guest.rights.early = true;
 	go_on(a, conf, listen, fd, &guest);
@@ -208,7 +209,7 @@ static void read_header(struct arrival *one)
 	struct endpoint who = result == PROXY_CLIENT ? one->proxy.client : one->guest.client;
 	census_leave(a->census, one->guest.place);
 	int fd = leave_waiting(one); /* it lives on until its handles are closed */
-	judge(a, one->conf, one->listen, fd, &who, result);
+	judge(a, one->conf, one->listen, fd, &who, &one->guest.client, result);
 }
 
 static void on_readable(uv_poll_t *poll, int status, int events)
@@ -280,7 +281,7 @@ void arrival_start(
 	if (listen != NULL && listen->proxy.count > 0)
 		await_header(a, conf, listen, fd, peer);
 	else
-		judge(a, conf, listen, fd, peer, PROXY_CLIENT);
+		judge(a, conf, listen, fd, peer, peer, PROXY_CLIENT);
 }
 
 void arrivals_stop(struct arrivals *a)

@@ -1,6 +1,8 @@
 /* smtpd/machine.c: protocol. */
 #include "smtpd/machine.h"
 
+#include <stdlib.h>
+
 static const struct {
 	uint16_t code;
 	const char *enhanced, *text;
@@ -24,6 +26,11 @@ void server_say(struct smtp_server *s, const char *format, ...)
 	va_end(args);
 }
 
+void server_greet(struct smtp_server *s)
+{
+	server_say(s, "220 %s ESMTP relay64\r\n", s->conf->hostname);
+}
+
 void server_forget(struct smtp_server *s)
 {
 	s->drop |= s->state == SMTP_CHUNKS && !s->spoiled;
@@ -36,6 +43,12 @@ void server_forget(struct smtp_server *s)
 	s->id = 0;
 	s->slice = NULL;
 	s->slice_len = 0;
+}
+
+void server_forget_origin(struct smtp_server *s)
+{
+	free(s->forward);
+	s->forward = NULL;
 }
 
 /* `words`: in place of the refusal's own. */
@@ -81,6 +94,7 @@ void server_refuse_content(struct smtp_server *s)
 	server_enter(s, SMTP_GREETED);
 	server_refuse(s, s->fault);
 	server_forget(s);
+	server_forget_origin(s);
 	if (s->shutting_down && s->state != SMTP_CLOSED)
 		server_refuse(s, SMTP_REFUSED_SHUTDOWN);
 }

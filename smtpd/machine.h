@@ -15,6 +15,7 @@
 #include "smtpd/content.h"
 #include "smtpd/piece.h"
 #include "smtpd/recipients.h"
+#include "smtpd/xclient.h"
 
 #define SMTP_SERVER_STATES(X)                                                                                          \
 	X(FRESH, "220 sent, no HELO or EHLO yet")                                                                      \
@@ -92,6 +93,9 @@ enum smtp_want {
 	X(DATA_TIMEOUT, 421, "4.4.2", "The message took too long")                                                     \
 	X(SESSIONS, 421, "4.3.2", "Too many connections")                                                              \
 	X(CLIENT_SESSIONS, 421, "4.7.0", "Too many connections from your address")                                     \
+	X(JUNK, 503, "5.5.1", "Too many commands without a message")                                                   \
+	X(BEHALF, 550, "5.7.0", "You may not say on whose behalf you speak")                                           \
+	X(BEHALF_SYNTAX, 501, "5.5.4", "Not a valid list of attributes")                                               \
 	X(NO_MEMORY, 421, "4.3.2", "Out of memory")                                                                    \
 	X(EARLY, 554, "5.5.1", "You spoke before you were greeted")                                                    \
 	X(SHUTDOWN, 421, "4.3.2", "Service is shutting down")
@@ -113,6 +117,9 @@ struct smtp_server_host {
 	void (*refused)(void *arg, enum smtp_refusal why, const char *what, size_t what_len);
 	/* Wall time in milliseconds, for what a client wants at some time. */
 	uint64_t (*wall)(void *arg);
+	/* XCLIENT: the client is now the one that `x` names (without ADDR the same as before); gives its rights. 0, or
+	 * why it is not let in. Asked only where `rights.xclient` is set. */
+	enum smtp_refusal (*named)(void *arg, const struct xclient *x, struct rights *rights);
 };
 
 struct smtp_server {
@@ -126,12 +133,14 @@ struct smtp_server {
 	bool skip_line; /* the rest of a line that was too long */
 	bool long_bdat; /* … and begins with BDAT */
 	bool shutting_down;
-	bool drop;	 /* what was stored of a content is to be dropped: SMTP_WANT_DROP is due */
-	uint8_t fault;	 /* in REFUSED, SKIP and a spoiled CHUNK: the enum smtp_refusal to be said at its end */
-	uint32_t errors; /* 5yz said */
-	char *helo;	 /* NULL: none yet */
-	struct buf line; /* a line of which the end has not come */
-	struct buf out;	 /* replies not yet sent */
+	bool drop;		 /* what was stored of a content is to be dropped: SMTP_WANT_DROP is due */
+	uint8_t fault;		 /* in REFUSED, SKIP and a spoiled CHUNK: the enum smtp_refusal to be said at its end */
+	uint32_t errors;	 /* 5yz said */
+	uint32_t junk;		 /* commands that do nothing, since the last message */
+	char *helo;		 /* NULL: none yet */
+	struct buf line;	 /* a line of which the end has not come */
+	struct buf out;		 /* replies not yet sent */
+	struct xclient *forward; /* what XFORWARD said of the next message; NULL: nothing */
 	/* The transaction. */
 	struct buf arena; /* sender, ENVID, then the trace field, each text with its 0 */
 	struct recipients recipients;
@@ -154,6 +163,8 @@ struct smtp_server {
 
 /* The only place that sets the state. */
 void server_enter(struct smtp_server *s, enum smtp_state next);
+/* The 220. */
+void server_greet(struct smtp_server *s);
 /* A reply of one line or many; without memory for it the session cannot go on. */
 void server_say(struct smtp_server *s, const char *format, ...) __attribute__((format(printf, 2, 3)));
 /* Says it and counts it; 421 and the error too many end the session. `what`: as in smtp_server_host.refused. */
@@ -165,6 +176,8 @@ void server_refuse_in_words(struct smtp_server *s, enum smtp_refusal why, const 
 void server_say_refusal(struct smtp_server *s, enum smtp_refusal why);
 /* Frees the transaction. What is stored of its content is dropped. The state stays. */
 void server_forget(struct smtp_server *s);
+/* Frees what XFORWARD said: the next message comes from the client itself. */
+void server_forget_origin(struct smtp_server *s);
 /* The content is read to its end and refused with s->fault: back to GREETED. */
 void server_refuse_content(struct smtp_server *s);
 /* Has the content so far a fault of its own? Sets s->fault. */

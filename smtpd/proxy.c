@@ -158,9 +158,11 @@ static void take_fixed(struct proxy *p, uint8_t byte)
 	unsigned family = p->head[13] >> 4, transport = p->head[13] & 15;
 	p->left = (uint32_t)p->head[14] << 8 | p->head[15];
 	bool local = p->head[12] == COMMAND_LOCAL;
-	if ((!local && p->head[12] != COMMAND_PROXY) || family >= AF_PROXY_COUNT || transport >= TRANSPORT_COUNT ||
-		(!local && p->left < address_bytes[family]))
+	if (!local && (p->head[12] != COMMAND_PROXY || family >= AF_PROXY_COUNT || transport >= TRANSPORT_COUNT ||
+			      p->left < address_bytes[family])) {
 		p->result = PROXY_WRONG;
+		return;
+	}
 	p->value_left = is_opaque(p) ? 0 : address_bytes[family];
 	p->stage = p->value_left > 0 ? STAGE_ADDRESSES : STAGE_VALUES;
 }

@@ -145,7 +145,7 @@ void smtp_server_init(struct smtp_server *s, const struct conf *conf, const stru
 	recipients_init(&s->recipients,
 		conf->limits.recipients < ENVELOPE_RCPTS_MAX ? (uint32_t)conf->limits.recipients : ENVELOPE_RCPTS_MAX);
 	server_enter(s, SMTP_FRESH);
-	server_say(s, "220 %s ESMTP relay64\r\n", conf->hostname);
+	server_greet(s);
 }
 
 void smtp_server_fini(struct smtp_server *s)
@@ -153,6 +153,7 @@ void smtp_server_fini(struct smtp_server *s)
 	buf_fini(&s->line);
 	buf_fini(&s->out);
 	server_forget(s);
+	server_forget_origin(s);
 	free(s->helo);
 	s->helo = NULL;
 	server_enter(s, SMTP_CLOSED);
@@ -264,6 +265,8 @@ enum smtp_want smtp_server_committed(struct smtp_server *s, int err)
 	server_enter(s, SMTP_GREETED);
 	server_say(s, "250 2.0.0 Ok: queued as %s\r\n", id_format(s->id, id));
 	server_forget(s);
+	server_forget_origin(s);
+	s->junk = 0;
 	if (s->shutting_down && s->state != SMTP_CLOSED)
 		server_refuse(s, SMTP_REFUSED_SHUTDOWN);
 	return next_want(s);

@@ -46,7 +46,7 @@ struct session {
 	uint64_t data_end;		  /* 0: outside of content */
 	uint64_t size;			  /* of the message that was posted */
 	const struct conf_listen *listen; /* in `conf`; NULL: gone */
-	struct endpoint client;
+	struct endpoint client, via;	  /* via: who connected, if that is another */
 	uint32_t place;
 	uint8_t waiting;
 	uint8_t handles; /* not closed yet */
@@ -86,6 +86,7 @@ static const struct {
 	{SMTP_REFUSED_QUEUE, COUNTER_refused_queue},
 	{SMTP_REFUSED_SPACE, COUNTER_refused_space},
 	{SMTP_REFUSED_STORAGE, COUNTER_refused_storage},
+	{SMTP_REFUSED_JUNK, COUNTER_refused_junk},
 	{SMTP_REFUSED_ERRORS, COUNTER_sessions_errors},
 	{SMTP_REFUSED_TIMEOUT, COUNTER_timeouts_command},
 	{SMTP_REFUSED_DATA_TIMEOUT, COUNTER_timeouts_data},
@@ -133,13 +134,40 @@ static enum smtp_room on_room(void *arg, uint64_t size)
 	return rooms[store_room(s->home->desk->store, size)];
 }
 
+/* XCLIENT. The old client's place is given back when the new one has one: a session always has one. */
+static enum smtp_refusal on_named(void *arg, const struct xclient *x, struct rights *rights)
+{
+	struct session *s = arg;
+	bool changed = (x->said & (1u << XCLIENT_ADDR)) != 0, known = xclient_has(x, XCLIENT_ADDR);
+	struct endpoint was = s->client;
+	if (changed) {
+		/* who is not known is counted and logged as the host that speaks for him */
+		const struct endpoint *client = known ? &x->client : &s->via;
+		struct guest guest;
+		enum census_result result = admission_enter(&guest, s->home->census, s->conf, s->listen, client, known);
+		if (result != CENSUS_OK)
+			return admission_refusal(result);
+		census_leave(s->home->census, s->place);
+		s->place = guest.place;
+		s->client = guest.client;
+		*rights = guest.rights;
+	}
+	LOG_INFO("xclient", LF_ENDPOINT("via", &s->via), LF_ENDPOINT("was", &was), LF_ENDPOINT("client", &s->client),
+		LF_STR("name", xclient_has(x, XCLIENT_NAME) ? x->name : NULL),
+		LF_STR("helo", xclient_has(x, XCLIENT_HELO) ? x->helo : NULL),
+		LF_STR("login", xclient_has(x, XCLIENT_LOGIN) ? x->login : NULL),
+		LF_STR("known", known || !changed ? NULL : "no"));
+	return 0;
+}
+
 static uint64_t on_wall(void *arg)
 {
 	(void)arg;
 	return clock_wall_ms();
 }
 
-static const struct smtp_server_host machine_host = {.room = on_room, .refused = on_refused, .wall = on_wall};
+static const struct smtp_server_host machine_host = {
+	.room = on_room, .refused = on_refused, .named = on_named, .wall = on_wall};
 
 /* ---- time ---- */
 
@@ -287,6 +315,26 @@ static void leave(struct session *s)
 
 /* ---- the machine's wants ---- */
 
+static const char *forwarded(const struct smtp_server *m, enum xclient_attribute which, const char *value)
+{
+	return m->forward != NULL && xclient_has(m->forward, which) ? value : NULL;
+}
+
+/* What XFORWARD said. */
+static void log_origin(const struct smtp_server *m)
+{
+	const struct xclient *x = m->forward;
+	char address[IP_TEXT], port[8];
+	snprintf(port, sizeof port, "%u", x->client.port);
+	LOG_INFO("origin", LF_ID("id", m->id),
+		LF_STR("client", forwarded(m, XCLIENT_ADDR, ip_format(&x->client.ip, address))),
+		LF_STR("port", forwarded(m, XCLIENT_PORT, port)), LF_STR("name", forwarded(m, XCLIENT_NAME, x->name)),
+		LF_STR("helo", forwarded(m, XCLIENT_HELO, x->helo)),
+		LF_STR("proto", forwarded(m, XCLIENT_PROTO, x->proto)),
+		LF_STR("ident", forwarded(m, XCLIENT_IDENT, x->ident)),
+		LF_STR("source", forwarded(m, XCLIENT_SOURCE, x->source)));
+}
+
 static void log_received(const struct session *s)
 {
 	if (!log_enabled(LOG_LEVEL_INFO))
@@ -296,7 +344,10 @@ static void log_received(const struct session *s)
 	char priority[8] = "", release[CLOCK_STAMP], by[CLOCK_STAMP];
 	if (m->priority != 0)
 		snprintf(priority, sizeof priority, "%d", m->priority);
-	LOG_INFO("received", LF_ID("id", m->id), LF_IP("client", &s->client.ip), LF_STR("helo", m->helo),
+	char via[ENDPOINT_TEXT];
+	bool direct = ip_equal(&s->via.ip, &s->client.ip);
+	LOG_INFO("received", LF_ID("id", m->id), LF_IP("client", &s->client.ip),
+		LF_STR("via", direct ? NULL : endpoint_format(&s->via, via)), LF_STR("helo", m->helo),
 		LF_STR("proto", smtp_server_protocol(m)), LF_ADDRESS("from", smtp_server_sender(m)),
 		LF_NUM("size", s->size), LF_NUM("rcpts", m->recipients.count),
 		LF_STR("body", m->flags & ENVELOPE_BINARY ? "binarymime"
@@ -305,6 +356,8 @@ static void log_received(const struct session *s)
 		LF_STR("envid", *envid ? envid : NULL), LF_STR("priority", *priority ? priority : NULL),
 		LF_STR("release", m->release_ms ? clock_stamp(m->release_ms, release) : NULL),
 		LF_STR("by", m->by_ms ? clock_stamp(m->by_ms, by) : NULL));
+	if (m->forward != NULL)
+		log_origin(m);
 	struct recipient one;
 	for (size_t at = 0; recipients_next(&m->recipients, &at, &one);)
 		LOG_INFO("recipient", LF_ID("id", m->id), LF_ADDRESS("to", one.address));
@@ -351,6 +404,8 @@ static struct submission *make_submission(struct session *s, struct body *body)
 		postmaster_rewrite(s->conf, &rcpts[count], orcpt);
 	}
 	char client[IP_TEXT];
+	bool named = m->forward != NULL && xclient_has(m->forward, XCLIENT_ADDR);
+	const char *helo = m->forward != NULL ? forwarded(m, XCLIENT_HELO, m->forward->helo) : NULL;
 	struct envelope e = {
 		.id = m->id,
 		.arrival_ms = clock_wall_ms(),
@@ -358,8 +413,8 @@ static struct submission *make_submission(struct session *s, struct body *body)
 		.flags = m->flags | (m->content.eight ? ENVELOPE_8BIT : 0u) |
 			 (m->content.header_eight ? ENVELOPE_HEADER_8BIT : 0u),
 		.sender = smtp_server_sender(m),
-		.client = ip_format(&s->client.ip, client),
-		.helo = m->helo,
+		.client = ip_format(named ? &m->forward->client.ip : &s->client.ip, client),
+		.helo = helo ? helo : m->helo,
 		.reason = "",
 		.envid = smtp_server_envid(m),
 		.by_ms = m->by_ms,
@@ -596,6 +651,7 @@ int session_start(struct session_home *home, struct conf *conf, const struct con
 	s->conf = conf_ref(conf);
 	s->listen = listen;
 	s->client = guest->client;
+	s->via = guest->via;
 	s->place = guest->place;
 	uv_timer_init(&home->loop->uv, &s->timer);
 	uv_tcp_init(&home->loop->uv, &s->tcp);

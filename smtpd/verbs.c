@@ -10,6 +10,7 @@
 #include "conf/policy.h"
 #include "queue/mail/address.h"
 #include "queue/mail/envelope.h"
+#include "smtpd/behalf.h"
 #include "smtpd/chunk.h"
 #include "smtpd/command.h"
 #include "smtpd/parameter.h"
@@ -64,6 +65,16 @@ static bool may_priority(const struct rights *r)
 	return r->priority;
 }
 
+static bool may_name(const struct rights *r)
+{
+	return r->xclient;
+}
+
+static bool may_forward(const struct rights *r)
+{
+	return r->xforward;
+}
+
 /* What EHLO offers; the last row to everybody. */
 static const struct {
 	const char *keyword;
@@ -81,6 +92,8 @@ static const struct {
 	{"DELIVERBY", may_deliver_by, by_value},
 	{"FUTURERELEASE", may_hold, release_value},
 	{"MT-PRIORITY", may_priority, NULL},
+	{"XCLIENT NAME ADDR PORT PROTO HELO LOGIN DESTADDR DESTPORT REVERSE_NAME", may_name, NULL},
+	{"XFORWARD NAME ADDR PORT PROTO HELO IDENT SOURCE", may_forward, NULL},
 	{"ENHANCEDSTATUSCODES", anybody, NULL},
 };
 
@@ -116,6 +129,7 @@ static void set_helo(struct smtp_server *s, const struct piece *args, bool exten
 	s->helo = helo;
 	s->extended = extended;
 	server_forget(s); /* RFC 5321 §4.1.4 */
+	server_forget_origin(s);
 	server_enter(s, SMTP_GREETED);
 	if (extended)
 		say_offers(s);
@@ -305,6 +319,7 @@ static void on_rset(struct smtp_server *s, const struct piece *args)
 {
 	(void)args;
 	server_forget(s);
+	server_forget_origin(s);
 	if (s->state != SMTP_FRESH)
 		server_enter(s, SMTP_GREETED);
 	server_say(s, "250 2.0.0 Ok\r\n");
@@ -346,7 +361,7 @@ static void on_help(struct smtp_server *s, const struct piece *args);
 #define IN(state) (1u << SMTP_##state)
 #define ANY (IN(FRESH) | IN(GREETED) | IN(MAIL) | IN(RCPT) | IN(CHUNKS))
 
-enum { NO_ARGS = 1, NEEDS_ARGS = 2, HIDDEN = 4 };
+enum { NO_ARGS = 1, NEEDS_ARGS = 2, HIDDEN = 4, JUNK = 8 }; /* JUNK: does nothing for a message */
 
 static const struct verb {
 	const char *name;
@@ -356,13 +371,15 @@ static const struct verb {
 	enum smtp_refusal otherwise; /* said in any other wrong state */
 	void (*run)(struct smtp_server *s, const struct piece *args);
 } verbs[] = {
-	{"EHLO", ANY, 0, 0, 0, on_ehlo}, {"HELO", ANY, 0, 0, 0, on_helo},
+	{"EHLO", ANY, JUNK, 0, 0, on_ehlo}, {"HELO", ANY, JUNK, 0, 0, on_helo},
 	{"MAIL", IN(GREETED), 0, SMTP_REFUSED_NEED_HELO, SMTP_REFUSED_NESTED, on_mail},
 	{"RCPT", IN(MAIL) | IN(RCPT), 0, SMTP_REFUSED_NEED_HELO, SMTP_REFUSED_NEED_MAIL, on_rcpt},
 	{"DATA", IN(RCPT), NO_ARGS, SMTP_REFUSED_NEED_HELO, SMTP_REFUSED_NO_RECIPIENTS, on_data},
-	{"BDAT", ANY, 0, 0, 0, chunk_begin}, {"RSET", ANY, NO_ARGS, 0, 0, on_rset}, {"NOOP", ANY, 0, 0, 0, on_noop},
-	{"QUIT", ANY, NO_ARGS, 0, 0, on_quit}, {"VRFY", ANY, NEEDS_ARGS, 0, 0, on_vrfy},
-	{"HELP", ANY, 0, 0, 0, on_help}, {"EXPN", ANY, HIDDEN, 0, 0, on_expn}, {"GET", ANY, HIDDEN, 0, 0, on_foreign},
+	{"BDAT", ANY, 0, 0, 0, chunk_begin}, {"RSET", ANY, NO_ARGS | JUNK, 0, 0, on_rset},
+	{"NOOP", ANY, JUNK, 0, 0, on_noop}, {"QUIT", ANY, NO_ARGS, 0, 0, on_quit},
+	{"VRFY", ANY, NEEDS_ARGS | JUNK, 0, 0, on_vrfy}, {"HELP", ANY, JUNK, 0, 0, on_help},
+	{"XCLIENT", ANY, HIDDEN | JUNK, 0, 0, behalf_xclient}, {"XFORWARD", ANY, HIDDEN | JUNK, 0, 0, behalf_xforward},
+	{"EXPN", ANY, HIDDEN, 0, 0, on_expn}, {"GET", ANY, HIDDEN, 0, 0, on_foreign},
 	{"HEAD", ANY, HIDDEN, 0, 0, on_foreign}, {"POST", ANY, HIDDEN, 0, 0, on_foreign},
 	{"PUT", ANY, HIDDEN, 0, 0, on_foreign}, {"DELETE", ANY, HIDDEN, 0, 0, on_foreign},
 	{"OPTIONS", ANY, HIDDEN, 0, 0, on_foreign}, {"CONNECT", ANY, HIDDEN, 0, 0, on_foreign},
@@ -400,6 +417,8 @@ void verbs_run(struct smtp_server *s, const uint8_t *line, size_t len)
 		server_refuse_what(s, SMTP_REFUSED_NO_ARGUMENT, &verb);
 	else if ((row->flags & NEEDS_ARGS) && args.len == 0)
 		server_refuse_what(s, SMTP_REFUSED_ARGUMENT, &verb);
+	else if ((row->flags & JUNK) && ++s->junk > s->conf->limits.junk)
+		server_refuse_what(s, SMTP_REFUSED_JUNK, &verb);
 	else
 		row->run(s, &args);
 }

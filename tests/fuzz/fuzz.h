@@ -26,10 +26,12 @@
 	X(envelope)                                                                                                    \
 	X(logline)                                                                                                     \
 	X(notice)                                                                                                      \
+	X(proxy)                                                                                                       \
 	X(record)                                                                                                      \
 	X(mime)                                                                                                        \
 	X(reply)                                                                                                       \
-	X(server)
+	X(server)                                                                                                      \
+	X(xclient)
 
 #ifdef FUZZ_ALONE
 int LLVMFuzzerTestOneInput(const uint8_t *in, size_t len);

@@ -33,7 +33,15 @@ static uint64_t wall(void *arg)
 	return 1795443340000;
 }
 
-static const struct smtp_server_host calls = {room, refused, wall};
+static enum smtp_refusal named(void *arg, const struct xclient *x, struct rights *rights)
+{
+	(void)arg;
+	MUST(x->said != 0 && (x->known & ~x->said) == 0);
+	*rights = (struct rights){.relay = x->client.port % 2 == 0};
+	return x->client.port == 25 ? SMTP_REFUSED_SESSIONS : 0;
+}
+
+static const struct smtp_server_host calls = {room, refused, wall, named};
 
 static void take_replies(struct host *h, struct smtp_server *s)
 {
@@ -103,6 +111,7 @@ static void run(struct host *h, const uint8_t *in, size_t len, size_t piece)
 			.recipients = 3,
 			.hops = 2,
 			.errors = 6,
+			.junk = 12,
 			.line = 300,
 			.future_release = 86400000,
 			.deliver_by = 60000}};
@@ -114,7 +123,9 @@ static void run(struct host *h, const uint8_t *in, size_t len, size_t piece)
 		.normalize = rights,
 		.deliver_by = rights,
 		.future_release = rights,
-		.priority = rights};
+		.priority = rights,
+		.xclient = rights,
+		.xforward = rights};
 	smtp_server_init(&s, &conf, &calls, h, &client, &may);
 	take_replies(h, &s);
 	for (size_t at = 0, end, used; open && at < len; at = end) {

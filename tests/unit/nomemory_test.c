@@ -141,7 +141,7 @@ static bool dialogue(void)
 	static const struct rights rights = {.relay = true};
 	static char name[] = "r.example";
 	struct conf c = {
-		.hostname = name, .limits = {.size = 1000, .recipients = 9, .hops = 9, .errors = 9, .line = 80}};
+		.hostname = name, .limits = {.size = 1000, .recipients = 9, .hops = 9, .errors = 9, .junk = 9, .line = 80}};
 	struct ip client = {.family = FAMILY_IPV4, .bytes = {192, 0, 2, 1}};
 	struct session w = {.closed = false};
 	smtp_server_init(&w.s, &c, &host, &w, &client, &rights);

@@ -29,7 +29,20 @@ static uint64_t on_wall(void *arg)
 	return DIALOGUE_NOW;
 }
 
-static const struct smtp_server_host host = {on_room, on_refused, on_wall};
+/* 203.0.113.0/24 may not come in at all, 192.0.2.0/24 may relay, who has no address may nothing. */
+static enum smtp_refusal on_named(void *arg, const struct xclient *x, struct rights *rights)
+{
+	struct prefix banned, friends;
+	(void)arg;
+	assert_int_equal(prefix_parse(&banned, "203.0.113.0/24"), 0);
+	assert_int_equal(prefix_parse(&friends, "192.0.2.0/24"), 0);
+	if (!(x->said & 1u << XCLIENT_ADDR))
+		return 0;
+	*rights = (struct rights){.relay = prefix_contains(&friends, &x->client.ip)};
+	return prefix_contains(&banned, &x->client.ip) ? SMTP_REFUSED_CLIENT_SESSIONS : 0;
+}
+
+static const struct smtp_server_host host = {on_room, on_refused, on_wall, on_named};
 
 struct conf dialogue_test_conf(void)
 {
@@ -43,6 +56,7 @@ struct conf dialogue_test_conf(void)
 	c.limits.recipients = 3;
 	c.limits.hops = 2;
 	c.limits.errors = 5;
+	c.limits.junk = 20;
 	c.limits.line = 80;
 	c.limits.future_release = 86400000;
 	c.limits.deliver_by = 60000;
@@ -74,6 +88,7 @@ static void note_message(struct world *w, struct smtp_server *s)
 	} letters[] = {{ENVELOPE_BODY_8BIT, 'B'}, {ENVELOPE_BINARY, 'N'}, {ENVELOPE_SMTPUTF8, 'U'},
 		{ENVELOPE_RET_FULL, 'F'}, {ENVELOPE_RET_HDRS, 'H'}};
 	struct recipient one;
+	char text[IP_TEXT];
 	note(w, "%s", smtp_server_sender(s));
 	for (size_t at = 0; recipients_next(&s->recipients, &at, &one);) {
 		note(w, "|%s", one.address);
@@ -91,6 +106,9 @@ static void note_message(struct world *w, struct smtp_server *s)
 			s->flags & ENVELOPE_BY_RETURN ? "R" : "N", s->flags & ENVELOPE_BY_TRACE ? "T" : "");
 	if (s->release_ms != 0)
 		note(w, " release=%+lld", (long long)(s->release_ms - DIALOGUE_NOW) / 1000);
+	if (s->forward != NULL)
+		note(w, " forward=%s,%s,%s,%s", ip_format(&s->forward->client.ip, text), s->forward->name,
+			s->forward->helo, s->forward->ident);
 	if (s->priority != 0)
 		note(w, " priority=%d", s->priority);
 	note(w, "\n");
@@ -206,7 +224,9 @@ static unsigned run(const struct dialogue *d, enum chunking how)
 		.normalize = d->normalize,
 		.deliver_by = d->deliver_by,
 		.future_release = d->future_release,
-		.priority = d->priority};
+		.priority = d->priority,
+		.xclient = d->xclient,
+		.xforward = d->xforward};
 	dialogue_start(&w, &s, &c, &rights);
 	for (size_t at = 0, len = strlen(d->in); at < len && !w.closed;) {
 		size_t n = piece(how, len - at);

@@ -309,6 +309,7 @@ static void test_output_is_bounded(void **state)
 {
 	(void)state;
 	struct conf c = dialogue_test_conf();
+	c.limits.junk = 5000;
 	struct world w;
 	struct smtp_server s;
 	dialogue_world_init(&w);

@@ -849,7 +849,7 @@ static void deaf_client(bool timed)
 {
 	struct world w;
 	uint64_t before = counter_get(COUNTER_timeouts_command);
-	setup(&w, "");
+	setup(&w, "limits { junk = 100000 }");
 	w.conf->limits.command_time = timed ? 300 : 60000;
 	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0), small = 2048;
 	setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &small, sizeof small);
