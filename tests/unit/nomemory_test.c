@@ -105,6 +105,14 @@ static void on_refused(void *arg, enum smtp_refusal why, const char *what, size_
 	(void)what_len;
 }
 
+static enum smtp_refusal on_named(void *arg, const struct xclient *x, struct rights *rights)
+{
+	(void)arg;
+	(void)x;
+	(void)rights;
+	return 0;
+}
+
 struct session {
 	struct smtp_server s;
 	char said[4096];
@@ -135,13 +143,14 @@ static enum smtp_want obey(struct session *w, enum smtp_want want)
 /* A client that takes each refusal for an end. */
 static bool dialogue(void)
 {
-	static const char *const said[] = {"EH", "LO c.example\r\n", "MAIL FROM:<a@b>\r\n", "RCPT TO:<c@d>\r\nRC",
-		"PT TO:<postmaster>\r\n", "DATA\r\n", "x\r\n.\r\n"};
-	static const struct smtp_server_host host = {on_room, on_refused, NULL};
-	static const struct rights rights = {.relay = true};
+	static const char *const said[] = {"EH", "LO c.example\r\n", "XCLIENT HELO=h\r\n", "EHLO c.example\r\n",
+		"XFORWARD NAME=n\r\n", "MAIL FROM:<a@b>\r\n", "RCPT TO:<c@d>\r\nRC", "PT TO:<postmaster>\r\n",
+		"DATA\r\n", "x\r\n.\r\n"};
+	static const struct smtp_server_host host = {on_room, on_refused, NULL, on_named};
+	static const struct rights rights = {.relay = true, .xclient = true, .xforward = true};
 	static char name[] = "r.example";
-	struct conf c = {
-		.hostname = name, .limits = {.size = 1000, .recipients = 9, .hops = 9, .errors = 9, .junk = 9, .line = 80}};
+	struct conf c = {.hostname = name,
+		.limits = {.size = 1000, .recipients = 9, .hops = 9, .errors = 9, .junk = 9, .line = 80}};
 	struct ip client = {.family = FAMILY_IPV4, .bytes = {192, 0, 2, 1}};
 	struct session w = {.closed = false};
 	smtp_server_init(&w.s, &c, &host, &w, &client, &rights);
@@ -177,7 +186,8 @@ static bool configuration(void)
 {
 	static const char text[] = "hostname = r.example\nspool = /var/spool/x\nclients = 192.0.2.0/24, 2001:db8::/48\n"
 				   "listen [::1]:25 { }\nlisten 127.0.0.1:25 { }\nsource { helo = h.example }\n"
-				   "dns { servers = 127.0.0.1:53 }\nroute a.example { relay = [127.0.0.1]:26 }\n"
+				   "client 192.0.2.0/24, ::1 { sessions = 9 }\ndns { servers = 127.0.0.1:53 }\nroute "
+				   "a.example { relay = [127.0.0.1]:26 }\n"
 				   "route * { }\nlimits { size = 1M }\n";
 	struct buf errors;
 	buf_init(&errors, 4096);
