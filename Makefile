@@ -31,6 +31,7 @@ TESTED   := $(UNITS:tests/unit/%.c=build/asan/unit/%)
 # Made-up neighbours define the functions of the real ones: only the tests that name them in an include are linked with them.
 FAKES    := $(wildcard tests/unit/*_fake.c tests/unit/*_fakes.c)
 HELPERS  := $(filter-out $(UNITS) $(FAKES),$(wildcard tests/unit/*.c))
+BENCHES  := $(patsubst tests/bench/%.c,build/bench/%,$(wildcard tests/bench/*.c))
 FUZZERS  := $(sort $(wildcard tests/fuzz/*.c))
 FAKED_BY_queue   := $(shell grep -l 'queue_fixture.h' $(UNITS))
 FAKED_BY_inspect := $(shell grep -l 'inspect_fake.h' $(UNITS))
@@ -78,6 +79,12 @@ build/fuzz/target/%: build/fuzz/obj/tests/fuzz/%.o build/fuzz/librelay64.a
 	@echo '  LINK  $@'
 	@$(CC) $(SANITIZE) -fsanitize=fuzzer -o $@ $^ $(LIBS)
 
+# programs that measure; the lab runs them too
+build/bench/%: tests/bench/%.c
+	@mkdir -p $(dir $@)
+	@echo '  CC    $@'
+	@$(CC) -std=gnu11 $(WARN) $(DEFINES) $(OPTIMISE) $(HARDEN) -o $@ $<
+
 deps:                                                 ## install what the build needs (apt, only what is missing)
 	@contrib/need $(BUILD_PACKAGES)
 
@@ -91,13 +98,13 @@ run: deps                                             ## install, build, and run
 
 ROUNDS   ?= 5
 test: test-deps                                       ## install what the tests need; unit, crash and lab tests; counts
-	@$(MAKE) --no-print-directory -j$$(nproc) all $(TESTED) build/asan/relay64 build/asan/relayq
+	@$(MAKE) --no-print-directory -j$$(nproc) all $(TESTED) build/asan/relay64 build/asan/relayq $(BENCHES)
 	@tests/run
 
 unit: $(TESTED)                                       ## unit tests alone (ASan, UBSan)
 	tests/unit/run build/asan/unit
 
-lab: all build/asan/relay64 build/asan/relayq         ## the lab alone: real servers in network namespaces (root)
+lab: all build/asan/relay64 build/asan/relayq $(BENCHES) ## the lab alone: real servers in network namespaces (root)
 	tests/lab/run
 
 crash: build/asan/relay64 build/asan/relayq           ## kill -9 under load, ROUNDS=5 times, and do the books
@@ -127,7 +134,7 @@ install: all                                          ## install to DESTDIR and 
 	sed 's,/usr/local/,$(PREFIX)/,' contrib/relay64.service > $(DESTDIR)$(PREFIX)/share/doc/relay64/relay64.service
 	install -D -m 644 contrib/completion.bash $(DESTDIR)$(PREFIX)/share/bash-completion/completions/relayq
 
-TEXTS    := $(SOURCES) $(HEADERS) $(wildcard tests/unit/*.[ch] tests/fuzz/*.[ch])
+TEXTS    := $(SOURCES) $(HEADERS) $(wildcard tests/unit/*.[ch] tests/fuzz/*.[ch] tests/bench/*.[ch])
 format:                                               ## clang-format all C files in place
 	@contrib/need clang-format
 	clang-format -i $(TEXTS)

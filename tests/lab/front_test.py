@@ -9,6 +9,7 @@ import time
 
 from client import Client, content
 from lab import RELAY4, RELAY6
+from relay import ROOT, release_binary
 from servers import wait_until
 
 BALANCER4, BALANCER6 = "198.51.100.80", "2001:db8:2::80"
@@ -434,3 +435,17 @@ def test_slow_clients_are_bounded(lab):
         assert said.startswith(b"421 4.4.2"), said
     got = counters(relay)
     assert (got["timeouts_command"], got["timeouts_data"]) == (2, 1), got
+
+
+def test_two_thousand_sessions_a_second(lab):
+    """The rate is a fact of this machine at this moment; what a session costs is not: 2,000 a second must fit into one processor."""
+    count = 10000
+    relay = lab.relay(program=release_binary())
+    before = relay.cpu()
+    done = subprocess.run(lab.client.command(f"{ROOT}/build/bench/sessions", RELAY4, "25", str(count), "100"), capture_output=True,
+                          text=True, timeout=80)
+    cost = (relay.cpu() - before) / count
+    assert done.returncode == 0 and " 0 refused" in done.stdout, done
+    lab.fact(f"{done.stdout.strip()}; {cost * 1e6:.0f} us of processor a session")
+    assert cost < 1 / 2000, f"{cost * 1e6:.0f} us of processor a session"
+    assert counters(relay)["sessions_accepted"] >= count
