@@ -186,6 +186,23 @@ static void forget_given(struct apply *a, const char *block)
 			a->given[i] = NULL;
 }
 
+/* Makes room for more instances. */
+static int grow(struct apply *a, const struct conf_titled *t, size_t count)
+{
+	struct instances *known = &a->instances[t - conf_titled];
+	size_t room = known->room ? known->room * 2 : 16;
+	const struct grammar_value **titles = reallocarray(known->titles, room, sizeof *titles);
+	if (titles == NULL)
+		return -ENOMEM;
+	known->titles = titles;
+	void *items = reallocarray(titled_item(t, a->c, 0), room, t->size);
+	if (items == NULL)
+		return -ENOMEM;
+	titled_set(t, a->c, items, count);
+	known->room = room;
+	return 0;
+}
+
 /* One more instance of a block with titles, empty; NULL: too many, or no memory. */
 static void *add_instance(struct apply *a, const struct conf_titled *t, const struct grammar_value *title)
 {
@@ -195,18 +212,8 @@ static void *add_instance(struct apply *a, const struct conf_titled *t, const st
 		grammar_error(a->errors, &title->at, "more than %zu %s; expected fewer", t->most, t->many);
 		return NULL;
 	}
-	if (count == known->room) {
-		size_t room = known->room ? known->room * 2 : 16;
-		void *titles = reallocarray(known->titles, room, sizeof *known->titles);
-		known->titles = titles ? titles : known->titles;
-		void *items = titles ? reallocarray(titled_item(t, a->c, 0), room, t->size) : NULL;
-		if (items == NULL) {
-			a->fatal = -ENOMEM;
-			return NULL;
-		}
-		titled_set(t, a->c, items, count);
-		known->room = room;
-	}
+	if (count == known->room && (a->fatal = grow(a, t, count)) != 0)
+		return NULL;
 	char *item = titled_item(t, a->c, count);
 	memset(item, 0, t->size);
 	init_members(t->block, item);
@@ -435,7 +442,7 @@ static void settle_instances(struct apply *a, const struct conf_titled *t)
 {
 	const struct grammar_value **titles = a->instances[t - conf_titled].titles;
 	const size_t count = titled_count(t, a->c);
-	if (count == 0)
+	if (count == 0 || titles == NULL)
 		return;
 	struct order order = {.t = t, .items = titled_item(t, a->c, 0)};
 	size_t *places = calloc(count, sizeof *places);

@@ -85,9 +85,7 @@ static size_t take_line(struct proxy *p, const uint8_t *in, size_t len)
 	memcpy(p->head + p->head_len, in, part);
 	p->head_len = (uint8_t)(p->head_len + part);
 	size_t known = p->head_len < sizeof line_start ? p->head_len : sizeof line_start;
-	if (memcmp(p->head, line_start, known) != 0) {
-		p->result = PROXY_WRONG;
-	} else if (lf == NULL && p->head_len == sizeof p->head) {
+	if (memcmp(p->head, line_start, known) != 0 || (lf == NULL && p->head_len == sizeof p->head)) {
 		p->result = PROXY_WRONG;
 	} else if (lf != NULL) {
 		char text[PROXY_LINE];
