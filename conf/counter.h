@@ -28,7 +28,7 @@
 	X(refused_recipients, "recipients refused: limits { recipients }")                                             \
 	X(refused_hops, "messages refused: limits { hops }")                                                           \
 	X(refused_line, "commands refused: limits { line }")                                                           \
-	X(refused_bare, "messages refused: a CR or LF that is not part of a CRLF (smuggling)")                         \
+	X(refused_bare, "messages refused: a bare CR or LF, or a dot behind NULs (smuggling)")                         \
 	X(refused_queue, "messages refused: limits { messages }")                                                      \
 	X(refused_space, "messages refused: storage { min_free }")                                                     \
 	X(refused_storage, "messages refused: the spool could not be written")                                         \

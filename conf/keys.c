@@ -186,7 +186,7 @@ const struct conf_key conf_keys[] = {
 	COUNT("limits", "errors", 1, 1000, limits.errors, "20", RELOAD, "refused commands before a session is ended"),
 	COUNT("limits", "junk", 1, 100000, limits.junk, "100", RELOAD,
 		"commands that do nothing (NOOP, RSET, VRFY, HELP, EHLO and the like) before a message; more are errors"),
-	SIZE("limits", "line", 512, 64 * KIB, limits.line, "2K", RELOAD, "longest command line"),
+	SIZE("limits", "line", 1000, 64 * KIB, limits.line, "2K", RELOAD, "longest command line"),
 	TIME("limits", "command_time", 1 * SECOND, 1 * HOUR, limits.command_time, "5m", RELOAD,
 		"wait for a client's next command or data"),
 	TIME("limits", "data_time", 1 * SECOND, 1 * DAY, limits.data_time, "1h", RELOAD, "time for one whole message"),

@@ -44,11 +44,33 @@ static bool has_high_byte(const uint8_t *p, size_t len)
 	return (all & UINT64_C(0x8080808080808080)) != 0 || (rest & 0x80) != 0;
 }
 
+/* A line that is a dot behind NULs: content for us and for the RFC, but the end of DATA for a server that drops NULs.
+ * Of an ordinary line one byte is looked at. */
+enum { VEIL_NONE, VEIL_NULS, VEIL_DOT, VEIL_NO };
+
+static void watch(struct content *c, const uint8_t *p, size_t len)
+{
+	for (size_t i = 0; i < len && c->veil != VEIL_NO; i++)
+		if (p[i] == '.' && c->veil == VEIL_NULS)
+			c->veil = VEIL_DOT;
+		else if (p[i] != '\0')
+			c->veil = VEIL_NO;
+		else if (c->veil == VEIL_NONE)
+			c->veil = VEIL_NULS;
+}
+
+static void end_veil(struct content *c)
+{
+	c->veiled |= c->veil == VEIL_DOT && !(c->how & CONTENT_BINARY);
+	c->veil = VEIL_NONE;
+}
+
 /* The line has ended. */
 static void begin_line(struct content *c, bool after_lf)
 {
 	if (c->line_empty)
 		c->header = false;
+	end_veil(c);
 	c->at = LINE_START;
 	c->matched = 0;
 	c->line_empty = true;
@@ -61,6 +83,7 @@ static void see(struct content *c, const uint8_t *p, size_t len)
 	if (len == 0)
 		return;
 	c->line_empty = false;
+	watch(c, p, len);
 	if (!c->header)
 		return;
 	inspect(c, p, len);
@@ -124,6 +147,7 @@ static const uint8_t *mend_line(struct content *c, const uint8_t *p, const uint8
 	}
 	if (cr != NULL && cr + 1 != lf) {
 		c->line_empty = false;
+		c->veil = VEIL_NO;
 		c->instead = " ";
 		return cr + 1;
 	}
@@ -146,6 +170,7 @@ static const uint8_t *mend(struct content *c, const uint8_t *p, const uint8_t *e
 	case CR_HELD:
 		if (*p != '\n') {
 			c->line_empty = false;
+			c->veil = VEIL_NO;
 			c->instead = " ";
 			c->at = LINE;
 			return p;
@@ -155,6 +180,7 @@ static const uint8_t *mend(struct content *c, const uint8_t *p, const uint8_t *e
 		return p + 1;
 	case DOT: /* ".LF": a line of one dot, and no end */
 		c->line_empty = false;
+		c->veil = VEIL_NO;
 		c->instead = ".";
 		c->at = LINE;
 		return p;
@@ -269,5 +295,6 @@ enum content_event content_finish(struct content *c, const uint8_t **slice, size
 	}
 	if (c->at == CR)
 		c->bare |= !(c->how & CONTENT_BINARY);
+	end_veil(c); /* whoever passes it on ends the line */
 	return CONTENT_END;
 }

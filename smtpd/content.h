@@ -22,11 +22,13 @@ struct content {
 	uint64_t size;	   /* bytes handed out */
 	uint32_t received; /* Received fields in the header */
 	bool bare;	   /* a bare CR or LF was seen */
+	bool veiled;	   /* a line was NULs, a dot and NULs: a server that drops NULs takes it for the end */
 	bool eight;	   /* a byte over 127 was seen … */
 	bool header_eight; /* … in the header */
 	/* private */
 	uint8_t how;
 	uint8_t at;
+	uint8_t veil;	 /* what this line is so far: see watch() */
 	uint8_t matched; /* of the field name "received:" at the beginning of this line */
 	bool header;	 /* no empty line yet */
 	bool line_empty;

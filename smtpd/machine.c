@@ -103,6 +103,8 @@ bool server_find_fault(struct smtp_server *s)
 {
 	if (s->content.bare)
 		s->fault = SMTP_REFUSED_BARE;
+	else if (s->content.veiled)
+		s->fault = SMTP_REFUSED_VEILED;
 	else if (s->content.size > s->conf->limits.size)
 		s->fault = SMTP_REFUSED_SIZE;
 	else if (s->content.received > s->conf->limits.hops)

@@ -84,6 +84,7 @@ enum smtp_want {
 	X(SIZE, 552, "5.3.4", "Message too big")                                                                       \
 	X(HOPS, 554, "5.4.6", "Too many Received fields: this looks like a loop")                                      \
 	X(BARE, 550, "5.5.2", "The message has a CR or LF that is not part of a CRLF")                                 \
+	X(VEILED, 550, "5.5.2", "The message has a line that is a dot behind NUL bytes")                               \
 	X(QUEUE, 452, "4.3.1", "Too many messages in the queue")                                                       \
 	X(SPACE, 452, "4.3.1", "Not enough space in the spool")                                                        \
 	X(STORAGE, 451, "4.3.0", "The message could not be stored")                                                    \

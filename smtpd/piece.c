@@ -34,7 +34,10 @@ bool piece_number(const struct piece *p, uint64_t *out)
 
 bool piece_cut(struct piece *p, uint8_t mark, struct piece *before)
 {
-	const uint8_t *at = p->len > 0 ? memchr(p->at, mark, p->len) : NULL;
+	*before = *p;
+	if (p->len == 0)
+		return false;
+	const uint8_t *at = memchr(p->at, mark, p->len);
 	size_t n = at != NULL ? (size_t)(at - p->at) : p->len;
 	*before = (struct piece){p->at, n};
 	n += at != NULL;

@@ -83,6 +83,7 @@ static const struct {
 	{SMTP_REFUSED_HOPS, COUNTER_refused_hops},
 	{SMTP_REFUSED_LINE_LONG, COUNTER_refused_line},
 	{SMTP_REFUSED_BARE, COUNTER_refused_bare},
+	{SMTP_REFUSED_VEILED, COUNTER_refused_bare},
 	{SMTP_REFUSED_QUEUE, COUNTER_refused_queue},
 	{SMTP_REFUSED_SPACE, COUNTER_refused_space},
 	{SMTP_REFUSED_STORAGE, COUNTER_refused_storage},

@@ -65,6 +65,16 @@ static void take_message(struct host *h, struct smtp_server *s)
 	MUST(s->content.size <= s->conf->limits.size && s->recipients.count >= 1 &&
 		s->recipients.count <= s->conf->limits.recipients);
 	bool binary = (s->flags & ENVELOPE_BINARY) != 0;
+	for (size_t i = 0, line; i < c->len && !binary; i++) {
+		for (line = i; i < c->len && c->data[i] == '\0'; i++)
+			;
+		size_t dot = i;
+		for (i += i < c->len && c->data[i] == '.'; i < c->len && c->data[i] == '\0'; i++)
+			;
+		MUST(dot == line || dot == c->len || c->data[dot] != '.' || (i < c->len && c->data[i] != '\r'));
+		while (i < c->len && c->data[i] != '\n')
+			i++;
+	}
 	for (size_t i = 0; i < c->len && !binary; i++) {
 		MUST(c->data[i] != '\n' || (i > 0 && c->data[i - 1] == '\r'));
 		MUST(c->data[i] != '\r' || (i + 1 < c->len && c->data[i + 1] == '\n'));
