@@ -78,15 +78,12 @@ def test_only_one_family(lab):
 
 
 def test_only_a_family_that_is_not_there(lab):
-    n = lab.number()
-    domain, address = f"d{n}.example", f"203.0.113.{n}"
-    lab.mx_host.add_address(address)
-    server = lab.server(address)
-    lab.dns.add(f"{domain}. MX 10 mx.{domain}.", f"mx.{domain}. A {address}")
-    relay = lab.relay(f"route {domain} {{ only = ipv6 }}\n")
-    lab.send(f"b@{domain}")
-    relay.wait_log(" deferred ", f"4.4.4 route {domain} uses only IPv6")
-    assert not server.sessions
+    site = lab.site(serve6=False, announce=False)
+    lab.dns.add(f"{site.domain}. MX 10 {site.mx}.", f"{site.mx}. A {site.v4}")
+    relay = lab.relay(f"route {site.domain} {{ only = ipv6 }}\n")
+    lab.send(site.rcpt())
+    relay.wait_log(" deferred ", f"4.4.4 route {site.domain} uses only IPv6")
+    assert not site.server4.sessions
 
 
 def test_preferred_family(lab):
