@@ -45,6 +45,7 @@
 	X(recipients_expired, "recipients failed: retry { give_up }")                                                  \
 	X(recipients_discarded, "recipients whose route discards")                                                     \
 	X(soft_bounces, "failures that were deferred: soft_bounce")                                                    \
+	X(suspensions, "sites or patterns of sites suspended now")                                                     \
 	X(bounces_sent, "bounces written to the queue")                                                                \
 	X(bounces_cut, "bounces with the header alone: limits { bounce_size }")                                        \
 	X(bounces_double, "double bounces written to the queue")                                                       \

@@ -35,9 +35,26 @@ static struct {
 	uint64_t dropped; /* lines, since the last line that said so */
 } state = {.lock = PTHREAD_MUTEX_INITIALIZER, .filled = PTHREAD_COND_INITIALIZER};
 
-bool log_enabled(enum log_level level)
+static _Atomic(log_feed *) looks_on;
+
+static log_feed *onlooker(void)
+{
+	return atomic_load_explicit(&looks_on, memory_order_acquire);
+}
+
+void log_look_on(log_feed *feed)
+{
+	atomic_store_explicit(&looks_on, feed, memory_order_release);
+}
+
+static bool is_logged(enum log_level level)
 {
 	return (int)level <= atomic_load_explicit(&current_level, memory_order_relaxed);
+}
+
+bool log_enabled(enum log_level level)
+{
+	return is_logged(level) || (level <= LOG_LEVEL_INFO && onlooker() != NULL);
 }
 
 void log_set(enum log_format format, enum log_level level)
@@ -87,6 +104,11 @@ static bool tell_dropped(size_t more)
 void log_emit(enum log_level level, const char *event, const struct log_field *fields)
 {
 	char line[LINE_SIZE];
+	log_feed *feed = level <= LOG_LEVEL_INFO ? onlooker() : NULL;
+	if (feed != NULL)
+		feed(level, event, fields);
+	if (!is_logged(level))
+		return;
 	size_t n = make_line(line, level, event, fields);
 	pthread_mutex_lock(&state.lock);
 	bool direct = !state.running;

@@ -52,8 +52,14 @@ struct log_field {
 #define LOG_INFO(event, ...) LOG_AT(LOG_LEVEL_INFO, event, __VA_ARGS__)
 #define LOG_DEBUG(event, ...) LOG_AT(LOG_LEVEL_DEBUG, event, __VA_ARGS__)
 
+/* Is it written, or does somebody look on (log_look_on())? */
 bool log_enabled(enum log_level level);
 void log_emit(enum log_level level, const char *event, const struct log_field *fields);
+
+/* From now on `feed` gets all lines from level info on, whatever the log's own level, on the threads where they arise,
+ * before they are written. It must not log. NULL: nobody looks on any more. Any thread; see conf/tap.h. */
+typedef void log_feed(enum log_level level, const char *event, const struct log_field *fields);
+void log_look_on(log_feed *feed);
 
 /* Formats one line, with its '\n', into `out` (cut to fit, still one whole line); returns its length. Pure: for
  * tests. */

@@ -1,18 +1,44 @@
-# contrib/completion.bash: completes relayq's commands and options in bash. Copy it to
-# /usr/share/bash-completion/completions/relayq. IDs are completed from the queue if the daemon answers.
+# contrib/completion.bash: completes relayq's commands, options, IDs and sites in bash (and in zsh behind
+# `autoload -U +X bashcompinit && bashcompinit`). Copy it to /usr/share/bash-completion/completions/relayq.
+# IDs and sites come from the daemon if it answers: at most 100 IDs that begin as the word does, however many wait.
+
+# The first IDs that begin so: those behind the word filled up with 0.
+_relayq_ids() {
+	local begin=${1^^} from
+	from=${begin}0000000000000
+	if [ -n "$begin" ]; then
+		relayq "${socket[@]}" list --after "${from:0:13}" --limit 100 2>/dev/null | cut -f 1
+	else
+		relayq "${socket[@]}" list --limit 100 2>/dev/null | cut -f 1
+	fi
+}
+
+# The fullest sites, and what is suspended.
+_relayq_sites() {
+	relayq "${socket[@]}" --json summary --limit 200 2>/dev/null |
+		sed -n 's/^{"type":"site","name":"\([^"\\]*\)".*/\1/p; s/^{"type":"suspension","site":"\([^"\\]*\)".*/\1/p'
+}
+
 _relayq() {
 	local word=${COMP_WORDS[COMP_CWORD]} before=${COMP_WORDS[COMP_CWORD - 1]}
-	local commands="list show cat summary retry hold release remove trace status verify version help"
+	local commands="list show cat summary reasons tail retry hold release remove bounce redirect suspend resume trace config status verify version help"
+	local conditions="--sender --rcpt --site --domain --state --older --younger --larger --reason"
+	local acting="$conditions --because --all --dry-run"
 	local socket=() command="" options="-c --json --help" skip="" i
 	for ((i = 1; i < COMP_CWORD; i++)); do
 		if [ -n "$skip" ]; then
 			skip=""
-		elif [ "${COMP_WORDS[i]}" = -c ]; then
+			continue
+		fi
+		case ${COMP_WORDS[i]} in
+		-c)
 			socket=(-c "${COMP_WORDS[i + 1]}")
 			skip=1
-		elif [[ ${COMP_WORDS[i]} != -* && -z $command ]]; then
-			command=${COMP_WORDS[i]}
-		fi
+			;;
+		--json | --help | --all | --dry-run | --undo | --connect | --read-only) ;;
+		-?*) skip=1 ;;
+		*) [ -n "$command" ] || command=${COMP_WORDS[i]} ;;
+		esac
 	done
 	case $before in
 	-c)
@@ -20,26 +46,50 @@ _relayq() {
 		return
 		;;
 	--state)
-		mapfile -t COMPREPLY < <(compgen -W "active ready routing resting deferred held" -- "$word")
+		mapfile -t COMPREPLY < <(compgen -W "active ready routing resting suspended deferred held" -- "$word")
 		return
 		;;
-	--sender | --rcpt | --site | --domain | --older | --younger | --larger | --reason | --after | --limit)
+	--site)
+		mapfile -t COMPREPLY < <(compgen -W "$(_relayq_sites)" -- "$word")
+		return
+		;;
+	--id | --after)
+		mapfile -t COMPREPLY < <(compgen -W "$(_relayq_ids "$word")" -- "${word^^}")
+		return
+		;;
+	--event)
+		mapfile -t COMPREPLY < <(compgen -W "received delivered deferred failed bounce waiting finished site-rests \
+			site-back hold release retry remove return redirect suspend resume refused discarded" -- "$word")
+		return
+		;;
+	--sender | --rcpt | --domain | --older | --younger | --larger | --reason | --limit | --because | --to | --for)
 		return
 		;;
 	esac
 	case $command in
 	"") options+=" $commands" ;;
-	list) options+=" --sender --rcpt --site --domain --state --older --younger --larger --reason --after --limit" ;;
+	list) options+=" $conditions --after --limit" ;;
 	summary) options+=" --limit" ;;
-	hold | remove) options+=" --reason" ;;
+	reasons) options+=" $conditions --limit" ;;
+	tail) options+=" --id --event --sender --rcpt --site" ;;
+	retry | hold | release | remove | bounce) options+=" $acting" ;;
+	redirect) options+=" --to --undo $acting" ;;
+	suspend) options+=" --for --because --reason" ;;
 	trace) options+=" --connect" ;;
 	verify) options+=" --read-only" ;;
 	help) options=$commands ;;
 	esac
 	if [[ $word != -* ]]; then
 		case $command in
-		show | cat | retry | hold | release | remove)
-			options=$(relayq "${socket[@]}" list --limit 200 2>/dev/null | cut -f 1)
+		show | cat | retry | hold | release | remove | bounce | redirect)
+			options=$(_relayq_ids "$word")
+			word=${word^^}
+			;;
+		suspend | resume) options=$(_relayq_sites) ;;
+		config)
+			options=$(relayq "${socket[@]}" --json config 2>/dev/null |
+				sed -n 's/^{"type":"setting","block":"\([^"]*\)",.*"key":"\([^"]*\)".*/\1.\2/p' |
+				sed 's/^\.//; s/\.$//' | sort -u)
 			;;
 		verify)
 			mapfile -t COMPREPLY < <(compgen -d -- "$word")

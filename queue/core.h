@@ -8,6 +8,7 @@
  *   dispatch.c, dialling.c  sites: dials, connections, transactions
  *   deadline.c  times that the sender named: DELIVERBY, FUTURERELEASE; warnings of delay
  *   settle.c    what an attempt came to: outcome, deferral    telling.c, notifier.c  notices to the sender
+ *   suspension.c  sites at which an operator wants no connection
  *   index.c     messages in and out, holds, removals
  *
  * Times named `now`, `at`, `until`, `since` are steady milliseconds: monotonic, but begun at the wall clock's time of
@@ -139,8 +140,11 @@ struct site {
 	TAILQ_ENTRY(site) turn; /* sites that wait for the limit of all connections */
 	bool in_turn;
 	bool at_limit; /* limits { site_connections } is reached: counted once until there is room again */
-	bool known;    /* some path of it worked last time */
-	bool slow;     /* every path was given up by patience last time */
+	const struct suspension *suspension; /* by an operator; NULL */
+	TAILQ_ENTRY(site) suspended;	     /* all that are, the longest not looked at first */
+	uint64_t suspension_looked;	     /* when */
+	bool known;			     /* some path of it worked last time */
+	bool slow;			     /* every path was given up by patience last time */
 	bool resting;
 	struct ready ready;
 	bool turn_of_fresh; /* of fresh mail and backlog */
@@ -168,6 +172,7 @@ struct site {
 	struct ages ages;
 };
 TAILQ_HEAD(site_list, site);
+TAILQ_HEAD(suspension_list, suspension);
 
 /* How many live messages have their content in a segment of the journal. */
 struct segment_count {
@@ -205,7 +210,10 @@ struct queue {
 	struct domain *domains;
 	struct domain_list unused_domains;
 	struct site *sites;
-	struct site_list sites_by_use, sites_in_turn;
+	struct site_list sites_by_use, sites_in_turn, sites_suspended;
+	struct suspension_list suspensions;
+	unsigned suspension_count;
+	struct sidestate suspended_file;
 	struct ages ages;
 	uint64_t recipients, held, damaged, live_bytes;
 	unsigned links, dials, resting;

@@ -10,6 +10,7 @@
 #include "queue/index.h"
 #include "queue/notifier.h"
 #include "queue/settle.h"
+#include "queue/suspension.h"
 #include "queue/telling.h"
 
 enum { LOOK_AGAIN_MS = 60000, BUSY_MS = 1000 };
@@ -53,7 +54,9 @@ static void reason_reply(const char *reason, struct reply *out)
 static void why_it_waits(const struct delivery *d, struct reply *out)
 {
 	const struct site *s = d->state == DELIVERY_READY ? d->site : NULL;
-	if (s != NULL && s->resting && s->reason != NULL)
+	if (s != NULL && s->suspension != NULL)
+		reply_set(out, 451, "4.3.2", "%s", s->suspension->text);
+	else if (s != NULL && s->resting && s->reason != NULL)
 		reply_set(out, 451, "4.4.1", "%s", s->reason);
 	else if (d->reason != NULL)
 		reason_reply(d->reason, out);
@@ -153,15 +156,18 @@ bool deadline_stops(struct queue *q, struct delivery *d)
 	return true;
 }
 
-/* ---- at a resting site ---- */
+/* ---- at a site that rests or is suspended ---- */
 
 bool deadline_at_rest(struct queue *q, struct delivery *d)
 {
 	struct reply why;
 	const struct site *s = d->site;
-	if (!s->resting || (!age_expired(q, d) && !has_news(q, d)))
+	if ((!s->resting && s->suspension == NULL) || (!age_expired(q, d) && !has_news(q, d)))
 		return false;
-	reply_set(&why, 451, "4.4.1", "%s", s->reason ? s->reason : "no path to the site works");
+	if (s->suspension != NULL)
+		reply_set(&why, 451, "4.3.2", "%s", s->suspension->text);
+	else
+		reply_set(&why, 451, "4.4.1", "%s", s->reason ? s->reason : "no path to the site works");
 	/* it stays one of those that wait for the site, and goes as soon as that is greeted */
 	settle_waiting(q, d, s->fault, &why, core_now(q));
 	return true;

@@ -15,8 +15,8 @@ void deadline_due(struct queue *q, struct message *m);
 /* Must the delivery (IDLE) not be tried now? Then it waits: for its release, or it has just failed for its time. Held
  * back mail is looked at once a minute at least, in case the clock is set. */
 bool deadline_stops(struct queue *q, struct delivery *d);
-/* Has a delivery that waits for its resting site become too old, or is its sender to be told that it waits? Then does
- * that, and true: the delivery is settled and comes back by itself. */
+/* Has a delivery that waits for its resting or suspended site become too old, or is its sender to be told that it
+ * waits? Then does that, and true: the delivery is settled and comes back by itself. */
 bool deadline_at_rest(struct queue *q, struct delivery *d);
 /* Too many notices are being made for more to be begun by time alone: the caller waits a moment. The functions above do
  * so themselves, but for deadline_at_rest(). */

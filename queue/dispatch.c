@@ -17,6 +17,7 @@
 #include "queue/settle.h"
 #include "queue/site.h"
 #include "queue/soft.h"
+#include "queue/suspension.h"
 #include "queue/telling.h"
 
 enum {
@@ -223,7 +224,7 @@ static bool after_transaction(struct queue *q, struct site *s, struct delivery *
 		settle_interim(q, d);
 		return true;
 	}
-	if (d->tries->left && t->end != TRANSACTION_UNKNOWN && goes_on &&
+	if (d->tries->left && t->end != TRANSACTION_UNKNOWN && goes_on && s->suspension == NULL &&
 		other_path_left(q, s, d, d->tries->sessions)) {
 		settle_interim(q, d);
 		d->tries->other = t->end == TRANSACTION_LOST	? FAMILY_NONE
@@ -276,7 +277,7 @@ static void after_unstarted(struct queue *q, struct site *s, struct delivery *d,
 	if (t->sessions == 0 && (again || q->draining || index_withdrawn(d->message))) {
 		t->tried_count = 0;
 		put_back(q, s, d);
-	} else if (t->sessions > 0 && again && may_begin(q) && !index_withdrawn(d->message)) {
+	} else if (t->sessions > 0 && again && may_begin(q) && s->suspension == NULL && !index_withdrawn(d->message)) {
 		go_other_way(q, s, d, w);
 	} else {
 		struct reply r;
@@ -414,7 +415,8 @@ static void log_waiting(const struct site *s, struct delivery *d)
 		return;
 	d->told = true;
 	LOG_INFO("waiting", LF_ID("id", d->message->id), LF_ADDRESS("to", d->message->rcpts[d->first].address),
-		LF_NUM("recipients", d->count), LF_STR("site", s->lane.site), LF_STR("reason", s->reason));
+		LF_NUM("recipients", d->count), LF_STR("site", s->lane.site),
+		LF_STR("reason", s->suspension ? s->suspension->text : s->reason));
 }
 
 /* No path works: the site rests, and all that waits for it waits with it; for `brief` (0: by retry's times) if
@@ -642,6 +644,8 @@ void dispatch_pump(struct queue *q, struct site *s)
 		q->stalled = true;
 		return;
 	}
+	if (s->suspension != NULL)
+		return;
 	if (s->resting) {
 		if (s->probe_due && s->dial_count == 0 && s->ready.count > 0) {
 			s->probe_due = !start_dial(q, s, NULL);
@@ -680,7 +684,7 @@ void dispatch_enqueue(struct queue *q, struct site *s, struct delivery *d)
 	index_set_site(q, d, s);
 	d->state = DELIVERY_READY;
 	ready_add(&s->ready, d);
-	if (s->resting && !s->probe_due)
+	if ((s->resting && !s->probe_due) || s->suspension != NULL)
 		log_waiting(s, d);
 	dispatch_pump(q, s);
 }
@@ -743,7 +747,7 @@ void dispatch_sweep_slice(struct queue *q, struct site *s)
 		} else if (!deadline_at_rest(q, d)) {
 			d->state = DELIVERY_READY;
 			ready_add(&s->ready, d);
-			if (s->resting)
+			if (s->resting || s->suspension != NULL)
 				log_waiting(s, d);
 		}
 	}

@@ -224,19 +224,22 @@ void index_drop(struct queue *q, struct message *m)
 	message_free(m);
 }
 
-static bool in_transfer(const struct message *m)
+static bool in_attempt(const struct delivery *d)
 {
-	for (unsigned i = 0; i < m->delivery_count; i++) {
-		uint8_t state = m->deliveries[i].state;
-		if (state == DELIVERY_ACTIVE || state == DELIVERY_DIALLING || state == DELIVERY_SETTLING)
+	return d->state == DELIVERY_ACTIVE || d->state == DELIVERY_DIALLING || d->state == DELIVERY_SETTLING;
+}
+
+bool index_in_transfer(const struct message *m)
+{
+	for (unsigned i = 0; i < m->delivery_count; i++)
+		if (in_attempt(&m->deliveries[i]))
 			return true;
-	}
 	return false;
 }
 
 bool index_settle(struct queue *q, struct message *m)
 {
-	if (m->open > 0 || m->busy > 0 || in_transfer(m))
+	if (m->open > 0 || m->busy > 0 || index_in_transfer(m))
 		return false;
 	uint64_t now = core_wall(q, core_now(q));
 	LOG_INFO("finished", LF_ID("id", m->id), LF_ADDRESS("from", m->sender),
@@ -263,7 +266,8 @@ static void note(struct queue *q, struct message *m, enum record_type type, cons
 	}
 	if (e != NULL)
 		entry_drop(e);
-	LOG_ERR("no-memory", LF_ID("id", m->id), LF_STR("what", "a hold, release or removal could not be written"));
+	LOG_ERR("no-memory", LF_ID("id", m->id),
+		LF_STR("what", "what an operator did could not be written: it holds until the next start"));
 }
 
 void index_hold(struct queue *q, struct message *m, unsigned flag, const char *reason, bool replayed)
@@ -279,7 +283,7 @@ void index_hold(struct queue *q, struct message *m, unsigned flag, const char *r
 	m->reason = intern_take(&q->reasons, reason);
 	for (unsigned i = 0; i < m->delivery_count; i++) {
 		struct delivery *d = &m->deliveries[i];
-		if (d->state == DELIVERY_ACTIVE || d->state == DELIVERY_DIALLING || d->state == DELIVERY_SETTLING)
+		if (in_attempt(d))
 			continue;
 		index_detach(q, d);
 		d->state = DELIVERY_HELD;
@@ -335,13 +339,39 @@ void index_remove(struct queue *q, struct message *m, const char *reason)
 	m->removing = true;
 	intern_drop(&q->reasons, m->reason);
 	m->reason = intern_take(&q->reasons, reason);
-	if (!in_transfer(m))
+	if (!index_in_transfer(m))
 		remove_now(q, m, reason);
+}
+
+void index_return(struct queue *q, struct message *m, const char *reason)
+{
+	m->returning = true;
+	intern_drop(&q->reasons, m->reason);
+	m->reason = intern_take(&q->reasons, reason);
+	for (unsigned i = 0; i < m->delivery_count; i++) {
+		struct delivery *d = &m->deliveries[i];
+		if (in_attempt(d))
+			continue;
+		index_detach(q, d);
+		d->state = DELIVERY_HELD;
+	}
+}
+
+int index_redirect(struct queue *q, struct message *m, const char *relay, bool replayed)
+{
+	int err = message_set_redirect(m, relay);
+	for (unsigned i = 0; err == 0 && i < m->delivery_count; i++) {
+		free(m->deliveries[i].greylisted); /* a path of the way that it went before */
+		m->deliveries[i].greylisted = NULL;
+	}
+	if (err == 0 && !replayed)
+		note(q, m, RECORD_REDIRECT, relay, on_noted);
+	return err;
 }
 
 bool index_withdrawn(const struct message *m)
 {
-	return m->removing || (m->flags & (ENVELOPE_HELD | ENVELOPE_DAMAGED)) != 0;
+	return m->removing || m->returning || (m->flags & (ENVELOPE_HELD | ENVELOPE_DAMAGED)) != 0;
 }
 
 bool index_take_back(struct queue *q, struct delivery *d)
@@ -349,7 +379,7 @@ bool index_take_back(struct queue *q, struct delivery *d)
 	struct message *m = d->message;
 	if (m->removing) {
 		d->state = DELIVERY_HELD;
-		if (m->open > 0 && !in_transfer(m))
+		if (m->open > 0 && !index_in_transfer(m))
 			remove_now(q, m, m->reason);
 		return true;
 	}

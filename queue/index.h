@@ -37,7 +37,16 @@ void index_remove(struct queue *q, struct message *m, const char *reason);
 /* An attempt of the delivery has ended: if its message is held or to be removed, does that and returns true. */
 bool index_take_back(struct queue *q, struct delivery *d);
 
-/* Held or to be removed: nothing new begins for it. */
+/* An operator wants the message back with its sender: nothing new begins for it, all that waits is HELD; `reason` stays
+ * its reason. queue/settle.h does the rest. */
+void index_return(struct queue *q, struct message *m, const char *reason);
+/* Is an attempt of it under way? */
+bool index_in_transfer(const struct message *m);
+/* Names the next hop in place of the routes'; "": as the routes say. Writes the record unless `replayed`; the caller
+ * has it scheduled. 0 or -ENOMEM. */
+int index_redirect(struct queue *q, struct message *m, const char *relay, bool replayed);
+
+/* Held, to be removed or to be returned: nothing new begins for it. */
 bool index_withdrawn(const struct message *m);
 
 /* The content stands at another place of the journal now. */

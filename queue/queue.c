@@ -17,6 +17,7 @@
 #include "queue/route.h"
 #include "queue/schedule.h"
 #include "queue/site.h"
+#include "queue/suspension.h"
 
 enum {
 	TICK_MS = 1000,
@@ -190,6 +191,7 @@ static void on_tick(uv_timer_t *timer)
 	index_trim_bodies(q);
 	route_trim(q);
 	site_trim(q);
+	suspension_tick(q);
 	dispatch_turns(q);
 	dispatch_resume(q);
 	reclaim_tick(t->reclaim);
@@ -289,6 +291,7 @@ static int open_state(struct queue_thread *t, struct buf *errors)
 	if (err != 0)
 		return err;
 	replay_end(q);
+	suspension_load(q);
 	t->opened_with = q->messages.count;
 	check_clock(q);
 	id_giver_init(&q->ids, ID_GIVER_QUEUE, store_id_floor_ms(q->store), store_id_ceiling_ms(q->store));
@@ -335,6 +338,8 @@ int queue_open(
 	intern_init(&q->reasons);
 	TAILQ_INIT(&q->sites_by_use);
 	TAILQ_INIT(&q->sites_in_turn);
+	TAILQ_INIT(&q->sites_suspended);
+	TAILQ_INIT(&q->suspensions);
 	TAILQ_INIT(&q->unused_domains);
 	q->memory = memory_new(ADDRESSES_KNOWN, (uint64_t)random_bits() << 32 | random_bits());
 	t->reclaim = reclaim_new(q);
@@ -506,6 +511,7 @@ static void free_state(struct queue_thread *t)
 	reclaim_free(t->reclaim);
 	if (store != NULL)
 		store_close(store);
+	suspension_free_all(q);
 	conf_unref(q->conf);
 	free(t);
 }

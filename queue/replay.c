@@ -89,6 +89,16 @@ static int on_held(void *arg, uint64_t id, bool held, const char *reason, struct
 	return 0;
 }
 
+static int on_redirected(void *arg, uint64_t id, const char *relay, struct place newest)
+{
+	struct queue *q = arg;
+	struct message *m = index_get(q, id);
+	if (m == NULL)
+		return 0;
+	m->newest = newest;
+	return index_redirect(q, m, relay, true);
+}
+
 static int on_removed(void *arg, uint64_t id)
 {
 	struct queue *q = arg;
@@ -114,6 +124,7 @@ void replay_calls(struct store_replay *out, struct queue *q)
 		.message = on_message,
 		.outcome = on_outcome,
 		.held = on_held,
+		.redirected = on_redirected,
 		.removed = on_removed,
 		.damaged = on_damaged};
 }

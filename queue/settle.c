@@ -16,15 +16,13 @@
 #include "queue/soft.h"
 #include "queue/telling.h"
 
-int settle_begin(struct queue *q, struct delivery *d)
+static int begin(struct queue *q, struct delivery *d, const char *site)
 {
-	if (d->tries != NULL)
-		return 0;
 	uint64_t now = core_now(q);
 	struct tries *t = calloc(1, sizeof *t);
 	if (t == NULL)
 		return -ENOMEM;
-	t->attempt = attempt_new(core_wall(q, now), d->site ? d->site->lane.site : d->domain ? d->domain->name : "");
+	t->attempt = attempt_new(core_wall(q, now), site);
 	if (t->attempt == NULL) {
 		free(t);
 		return -ENOMEM;
@@ -32,6 +30,13 @@ int settle_begin(struct queue *q, struct delivery *d)
 	t->began = now;
 	d->tries = t;
 	return 0;
+}
+
+int settle_begin(struct queue *q, struct delivery *d)
+{
+	if (d->tries != NULL)
+		return 0;
+	return begin(q, d, d->site ? d->site->lane.site : d->domain ? d->domain->name : "");
 }
 
 void settle_paths(struct queue *q, struct delivery *d, const struct path_try *paths, unsigned count, int used)
@@ -108,7 +113,7 @@ static void log_rows(const struct queue *q, const struct delivery *d)
 		const struct rcpt *r = message_rcpt(d->message, row->index, &owner);
 		count_row(t, row->status, p ? p->to.ip.family : FAMILY_NONE);
 		LOG_INFO(row_event(t, row->status), LF_ID("id", m->id), LF_ADDRESS("from", m->sender),
-			LF_ADDRESS("to", r ? r->address : ""), LF_STR("site", a->site),
+			LF_ADDRESS("to", r ? r->address : ""), LF_STR("site", *a->site ? a->site : NULL),
 			LF_STR("host", p && p->host[0] ? p->host : NULL), LF_ENDPOINT("address", p ? &p->to : NULL),
 			LF_FAMILY("family", p ? p->to.ip.family : 0), LF_MS("queue", all > known ? all - known : 0),
 			LF_MS("route", d->route_ms), LF_MS("race", t->race_ms), LF_MS("transfer", t->transfer_ms),
@@ -169,8 +174,21 @@ static void apply_rows(struct queue *q, struct delivery *d, const struct attempt
 	}
 }
 
-/* The attempt is over and written down: the delivery goes to where it belongs now. */
-static void go_on(struct queue *q, struct delivery *d, uint64_t next_at)
+static void return_now(struct queue *q, struct message *m);
+
+/* The delivery's message is withdrawn: then it is held, removed or returned. */
+static bool take_back(struct queue *q, struct delivery *d)
+{
+	struct message *m = d->message;
+	if (!m->returning || m->removing)
+		return index_take_back(q, d);
+	d->state = DELIVERY_HELD;
+	if (m->open > 0 && !index_in_transfer(m))
+		return_now(q, m);
+	return true;
+}
+
+static void go_on_alone(struct queue *q, struct delivery *d, uint64_t next_at)
 {
 	struct message *m = d->message;
 	bool tried = d->tries == NULL || !d->tries->waiting;
@@ -181,11 +199,11 @@ static void go_on(struct queue *q, struct delivery *d, uint64_t next_at)
 	if (!delivery_open(d)) {
 		index_set_site(q, d, NULL);
 		index_set_domain(q, d, NULL);
-		index_take_back(q, d);
+		take_back(q, d);
 		index_settle(q, m);
 		return;
 	}
-	if (index_take_back(q, d))
+	if (take_back(q, d))
 		return;
 	if (d->again)
 		next_at = core_now(q);
@@ -194,6 +212,23 @@ static void go_on(struct queue *q, struct delivery *d, uint64_t next_at)
 	d->due.kind = DUE_DELIVERY;
 	d->since = next_at;
 	due_set(&q->due, &d->due, next_at);
+}
+
+/* The attempt is over and written down: the delivery goes to where it belongs now, and with it those that were settled
+ * by the same outcome. */
+static void go_on(struct queue *q, struct delivery *d, uint64_t next_at)
+{
+	struct message *m = d->message;
+	for (unsigned i = 0; d->joined && i < m->delivery_count; i++) {
+		struct delivery *other = &m->deliveries[i];
+		m->returning = false;
+		if (other == d || !other->joined)
+			continue;
+		other->joined = false;
+		go_on_alone(q, other, next_at);
+	}
+	d->joined = false;
+	go_on_alone(q, d, next_at);
 }
 
 static void post_outcome(struct queue *q, struct entry *e);
@@ -424,7 +459,46 @@ void settle_cancel(struct queue *q, struct delivery *d)
 {
 	tries_free(d);
 	d->state = DELIVERY_IDLE;
-	index_take_back(q, d);
+	take_back(q, d);
+}
+
+/* Nothing of the message is in transfer. Its deliveries wait for what becomes of the one attempt. */
+static void return_now(struct queue *q, struct message *m)
+{
+	struct reply r;
+	struct delivery *first = NULL;
+	reply_set(&r, 554, "5.7.0", "returned by the operator: %s", m->reason ? m->reason : "");
+	for (unsigned i = 0; i < m->delivery_count; i++) {
+		struct delivery *d = &m->deliveries[i];
+		if (!delivery_open(d))
+			continue;
+		tries_free(d);
+		d->state = DELIVERY_SETTLING;
+		d->joined = true;
+		if (first == NULL && begin(q, d, "") == 0)
+			first = d;
+		for (unsigned j = d->first; first != NULL && j < d->first + d->count; j++)
+			if (m->rcpts[j].status == RCPT_QUEUED)
+				settle_rcpt(q, first, m->rcpts[j].index, RCPT_FAILED, &r);
+	}
+	if (first == NULL) {
+		LOG_ERR("no-memory", LF_ID("id", m->id), LF_STR("what", "it could not be returned"));
+		for (unsigned i = 0; i < m->delivery_count; i++)
+			if (m->deliveries[i].joined)
+				first = &m->deliveries[i];
+		if (first != NULL)
+			go_on(q, first, core_now(q) + retry_of(q, first).first);
+		return;
+	}
+	log_rows(q, first);
+	write_outcome(q, first);
+}
+
+void settle_return(struct queue *q, struct message *m, const char *reason)
+{
+	index_return(q, m, reason);
+	if (!index_in_transfer(m))
+		return_now(q, m);
 }
 
 void settle_waiting(

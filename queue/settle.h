@@ -28,6 +28,9 @@ void settle_end_at_rest(struct queue *q, struct delivery *d, const struct reply 
 void settle_all(struct queue *q, struct delivery *d, const struct reply *r);
 /* The delivery's route discards: all recipients are done, without a notice. */
 void settle_discard(struct queue *q, struct delivery *d, const char *route);
+/* An operator gives the message back: all recipients that are not finished fail with 5.7.0 "returned by the operator:
+ * REASON", held ones too, by one outcome with one notice; while some of it is in transfer, when that ends. */
+void settle_return(struct queue *q, struct message *m, const char *reason);
 /* Nothing was tried, and the delivery's message is withdrawn: no outcome, it is held or removed. */
 void settle_cancel(struct queue *q, struct delivery *d);
 /* For a delivery that waits without an attempt of its own (IDLE now) while there is something to be said of it: if it

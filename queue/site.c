@@ -8,6 +8,7 @@
 
 #include "conf/counter.h"
 #include "queue/pace.h"
+#include "queue/suspension.h"
 
 enum { SITES_KEPT = 20000, SMTP_PORT = 25 };
 
@@ -130,6 +131,7 @@ static void free_site(struct queue *q, struct site *s)
 	TAILQ_REMOVE(&q->sites_by_use, s, use);
 	if (s->in_turn)
 		TAILQ_REMOVE(&q->sites_in_turn, s, turn);
+	suspension_part(q, s);
 	due_clear(&q->due, &s->due);
 	due_clear(&q->due, &s->sweep_due);
 	if (s->resting)
@@ -201,6 +203,7 @@ static struct site *add_site(struct queue *q, const struct hops *h, const char *
 	TAILQ_INSERT_TAIL(&q->sites_by_use, s, use);
 	q->site_count++;
 	fill_lane(q, s, h);
+	suspension_meet(q, s);
 	return s;
 }
 

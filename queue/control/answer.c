@@ -7,53 +7,15 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { WHO = 64, SITES_DEFAULT = 100 };
+#include "conf/settings.h"
+#include "queue/control/making.h"
+
+enum { SITES_DEFAULT = 100, REASONS_DEFAULT = 20 };
 
 /* Reading the history cannot be cancelled: this outlives the answer if it must. */
 struct history_wait {
 	struct answer *answer; /* NULL: gone */
 };
-
-struct answer {
-	struct queue *queue;
-	struct control_request request;
-	char who[WHO];
-	struct buf *out;
-	void (*wake)(void *arg);
-	void *arg;
-	uint64_t now_ms; /* of the step that runs */
-	uint64_t id;	 /* the message of show and cat */
-	uint64_t count;	 /* of what was written or done */
-	unsigned phase;
-	unsigned cost; /* of the slice that runs */
-	unsigned from; /* show: the next recipient's place among the unfinished; actions: the next ID */
-	int err;       /* the first failure to write a line */
-	int result;    /* what came back from below: negative codes */
-	bool arrived;  /* history, content, trace: something came */
-	bool ended;
-	char *summary;
-	struct history_wait *history;
-	struct queue_content *content;
-	struct trace *trace;
-};
-
-static void note(struct answer *a, int err)
-{
-	if (a->err == 0)
-		a->err = err;
-}
-
-static enum answer_state finish(struct answer *a, uint64_t next)
-{
-	note(a, control_put_end(a->out, a->now_ms, a->count, next, a->summary));
-	return ANSWER_DONE;
-}
-
-static enum answer_state fail(struct answer *a, enum control_error e, const char *text)
-{
-	note(a, control_put_error(a->out, e, text));
-	return ANSWER_DONE;
-}
 
 static enum answer_state fail_id(struct answer *a, int err)
 {
@@ -63,7 +25,7 @@ static enum answer_state fail_id(struct answer *a, int err)
 			  : err == -EINVAL ? "not a queue ID:"
 					   : strerror(-err);
 	snprintf(text, sizeof text, "%s %.64s", why, a->request.id);
-	return fail(a, control_error_of(err), text);
+	return answer_fail(a, control_error_of(err), text);
 }
 
 /* ---- list ---- */
@@ -71,7 +33,7 @@ static enum answer_state fail_id(struct answer *a, int err)
 static bool list_each(void *arg, const struct message_view *m)
 {
 	struct answer *a = arg;
-	note(a, control_put_message(a->out, m, true));
+	answer_note(a, control_put_message(a->out, m, true));
 	a->count++;
 	a->cost += 1 + (m->rcpt_count < CONTROL_RCPTS_LISTED ? m->rcpt_count : CONTROL_RCPTS_LISTED);
 	return a->err == 0 && a->cost < ANSWER_COST && a->count != a->request.limit;
@@ -83,7 +45,7 @@ static enum answer_state step_list(struct answer *a)
 	a->cost = 0;
 	r->after = queue_list(a->queue, &r->filter, r->after, ANSWER_LOOKED, list_each, a);
 	if (r->after == 0 || (r->limit != 0 && a->count >= r->limit))
-		return finish(a, r->after);
+		return answer_finish(a, r->after);
 	return ANSWER_MORE;
 }
 
@@ -92,7 +54,7 @@ static enum answer_state step_list(struct answer *a)
 static void see_message(void *arg, const struct message_view *m)
 {
 	struct answer *a = arg;
-	note(a, control_put_message(a->out, m, false));
+	answer_note(a, control_put_message(a->out, m, false));
 }
 
 static void see_rcpts(void *arg, const struct message_view *m)
@@ -102,7 +64,7 @@ static void see_rcpts(void *arg, const struct message_view *m)
 	if (a->from >= m->rcpt_count)
 		until = a->from;
 	for (; a->from < until; a->from++)
-		note(a, control_put_rcpt(a->out, &m->rcpts[a->from]));
+		answer_note(a, control_put_rcpt(a->out, &m->rcpts[a->from]));
 	a->ended = a->from >= m->rcpt_count;
 }
 
@@ -116,7 +78,7 @@ static void see_history(void *arg, const struct queue_history *h)
 	a->history = NULL;
 	a->result = h->status;
 	for (unsigned i = 0; i < h->count; i++)
-		note(a, control_put_attempt(a->out, h->attempts[i], h->envelope));
+		answer_note(a, control_put_attempt(a->out, h->attempts[i], h->envelope));
 	a->count = h->count;
 	a->arrived = true;
 	a->wake(a->arg);
@@ -168,9 +130,9 @@ static enum answer_state step_show(struct answer *a)
 			char text[128];
 			snprintf(text, sizeof text, "not all attempts could be read from the journal: %s",
 				strerror(-a->result));
-			return fail(a, CONTROL_ERROR_FAILED, text);
+			return answer_fail(a, CONTROL_ERROR_FAILED, text);
 		}
-		return finish(a, 0);
+		return answer_finish(a, 0);
 	}
 }
 
@@ -180,7 +142,7 @@ static void see_piece(void *arg, int err, const uint8_t *p, size_t n)
 {
 	struct answer *a = arg;
 	for (size_t at = 0; at < n; at += CONTROL_PIECE)
-		note(a, control_put_content(a->out, p + at, n - at < CONTROL_PIECE ? n - at : CONTROL_PIECE));
+		answer_note(a, control_put_content(a->out, p + at, n - at < CONTROL_PIECE ? n - at : CONTROL_PIECE));
 	a->count += n;
 	a->result = err;
 	a->ended = err < 0 || n == 0;
@@ -206,10 +168,10 @@ static enum answer_state step_cat(struct answer *a)
 	queue_content_close(a->content);
 	a->content = NULL;
 	if (a->result == 0)
-		return finish(a, 0);
+		return answer_finish(a, 0);
 	char text[128];
 	snprintf(text, sizeof text, "the content cannot be read: %s", strerror(-a->result));
-	return fail(a, CONTROL_ERROR_FAILED, text);
+	return answer_fail(a, CONTROL_ERROR_FAILED, text);
 }
 
 /* ---- summary ---- */
@@ -217,8 +179,14 @@ static enum answer_state step_cat(struct answer *a)
 static void see_site(void *arg, const struct site_view *s)
 {
 	struct answer *a = arg;
-	note(a, control_put_site(a->out, s, false));
+	answer_note(a, control_put_site(a->out, s, false));
 	a->count++;
+}
+
+static void see_suspension(void *arg, const struct suspension_view *s)
+{
+	struct answer *a = arg;
+	answer_note(a, control_put_suspension(a->out, s));
 }
 
 static enum answer_state step_summary(struct answer *a)
@@ -226,32 +194,90 @@ static enum answer_state step_summary(struct answer *a)
 	uint64_t most = a->request.limit != 0 ? a->request.limit : SITES_DEFAULT;
 	struct site_view total = {.name = "", .reason = ""};
 	queue_summary(a->queue, most < CONTROL_SITES_MAX ? (unsigned)most : CONTROL_SITES_MAX, see_site, &total, a);
-	note(a, control_put_site(a->out, &total, true));
-	return finish(a, 0);
+	answer_note(a, control_put_site(a->out, &total, true));
+	queue_suspensions(a->queue, see_suspension, a);
+	return answer_finish(a, 0);
 }
 
-/* ---- retry, hold, release, remove ---- */
+/* ---- reasons ---- */
 
-static enum answer_state step_act(struct answer *a)
+static bool sort_in(void *arg, const struct message_view *m)
 {
-	static const enum queue_action actions[CONTROL_VERB_COUNT] = {
-		[CONTROL_RETRY] = QUEUE_RETRY,
-		[CONTROL_HOLD] = QUEUE_HOLD,
-		[CONTROL_RELEASE] = QUEUE_RELEASE,
-		[CONTROL_REMOVE] = QUEUE_REMOVE,
-	};
-	const struct control_request *r = &a->request;
-	size_t n = json_array_size(r->ids);
-	for (unsigned left = ANSWER_ACTS; left != 0 && a->from < n && a->err == 0; left--, a->from++) {
-		const char *given = json_string_value(json_array_get(r->ids, a->from));
-		uint64_t id = 0;
-		int err = queue_find(a->queue, given, &id);
-		if (err == 0)
-			err = queue_act(a->queue, actions[r->verb], id, r->reason, a->who);
-		a->count += err == 0;
-		note(a, control_put_done(a->out, given, id, err));
+	struct answer *a = arg;
+	for (unsigned i = 0; i < m->rcpt_count; i++) {
+		const struct rcpt_view *r = &m->rcpts[i];
+		if (r->reason[0] != '\0' && queue_filter_meets(&a->request.filter, r))
+			causes_add(a->causes, r->site, r->reason, m->id, m->arrival_ms);
 	}
-	return a->from < n ? ANSWER_MORE : finish(a, 0);
+	a->cost += m->rcpt_count;
+	return a->cost < ANSWER_LOOKED;
+}
+
+static enum answer_state step_reasons(struct answer *a)
+{
+	struct control_request *r = &a->request;
+	if (a->causes == NULL && (a->causes = causes_new()) == NULL)
+		return ANSWER_BROKEN;
+	if (a->phase == 0) {
+		a->cost = 0;
+		causes_forget_texts(a->causes);
+		r->after = queue_list(a->queue, &r->filter, r->after, ANSWER_SORTED, sort_in, a);
+		if (r->after != 0)
+			return ANSWER_MORE;
+		causes_sort(a->causes);
+		a->phase = 1;
+		return ANSWER_MORE;
+	}
+	uint64_t most = r->limit != 0 ? r->limit : REASONS_DEFAULT;
+	for (unsigned n = 0; n < ANSWER_COST; n++, a->count++) {
+		const struct cause *c = a->count < most ? causes_at(a->causes, (unsigned)a->count) : NULL;
+		if (c == NULL) {
+			uint64_t others = causes_others(a->causes, (unsigned)a->count);
+			if (others != 0)
+				answer_note(a, control_put_others(a->out, others));
+			return answer_finish(a, 0);
+		}
+		answer_note(a, control_put_reason(a->out, c));
+	}
+	return ANSWER_MORE;
+}
+
+/* ---- config ---- */
+
+static enum answer_state no_setting(struct answer *a)
+{
+	struct buf text;
+	const char *key = a->request.key, *dot = strchr(key, '.');
+	char block[64];
+	snprintf(block, sizeof block, "%.*s", dot ? (int)(dot - key) : 0, key);
+	buf_init(&text, CONTROL_STRING_MAX * 4);
+	buf_printf(&text, "no setting \"%.64s\": ", key);
+	keys_suggest(block, dot ? dot + 1 : key, false, &text);
+	enum answer_state state = answer_fail(a, CONTROL_ERROR_NOT_FOUND, (const char *)text.data);
+	buf_fini(&text);
+	return state;
+}
+
+static enum answer_state step_config(struct answer *a)
+{
+	struct setting s;
+	if (a->conf == NULL)
+		a->conf = conf_ref((struct conf *)(uintptr_t)queue_conf(a->queue));
+	setting_init(&s);
+	int more = 1;
+	for (unsigned n = 0; n < ANSWER_SETTINGS && more == 1 && a->err == 0; n++) {
+		more = settings_next(a->conf, &a->setting, &s);
+		if (more != 1 || (a->request.key != NULL && !setting_is(&s, a->request.key)))
+			continue;
+		answer_note(a, control_put_setting(a->out, &s));
+		a->count++;
+	}
+	setting_fini(&s);
+	if (more == 1)
+		return ANSWER_MORE;
+	if (more < 0)
+		return ANSWER_BROKEN;
+	return a->count == 0 && a->request.key != NULL ? no_setting(a) : answer_finish(a, 0);
 }
 
 /* ---- trace ---- */
@@ -259,14 +285,14 @@ static enum answer_state step_act(struct answer *a)
 static void see_route(void *arg, const char *text)
 {
 	struct answer *a = arg;
-	note(a, control_put_route(a->out, text));
+	answer_note(a, control_put_route(a->out, text));
 	a->wake(a->arg);
 }
 
 static void see_candidate(void *arg, const struct trace_candidate *c)
 {
 	struct answer *a = arg;
-	note(a, control_put_candidate(a->out, c));
+	answer_note(a, control_put_candidate(a->out, c));
 	a->count++;
 	a->wake(a->arg);
 }
@@ -274,7 +300,7 @@ static void see_candidate(void *arg, const struct trace_candidate *c)
 static void see_path(void *arg, const struct path_try *p)
 {
 	struct answer *a = arg;
-	note(a, control_put_path(a->out, p));
+	answer_note(a, control_put_path(a->out, p));
 	a->wake(a->arg);
 }
 
@@ -286,7 +312,7 @@ static void see_traced(void *arg, int err, const char *summary)
 	a->result = err;
 	a->summary = strdup(summary != NULL ? summary : "");
 	if (a->summary == NULL)
-		note(a, -ENOMEM);
+		answer_note(a, -ENOMEM);
 	a->wake(a->arg);
 }
 
@@ -300,7 +326,7 @@ static enum answer_state step_trace(struct answer *a)
 		if (n > 1 && r->domain[n - 1] == '.')
 			n--;
 		if (n >= sizeof domain)
-			return fail(a, CONTROL_ERROR_ARGUMENT, "a domain has at most 253 characters");
+			return answer_fail(a, CONTROL_ERROR_ARGUMENT, "a domain has at most 253 characters");
 		for (size_t i = 0; i < n; i++)
 			domain[i] = (char)tolower((unsigned char)r->domain[i]);
 		domain[n] = '\0';
@@ -308,16 +334,16 @@ static enum answer_state step_trace(struct answer *a)
 		struct trace *trace = NULL;
 		int err = queue_trace(a->queue, domain, r->connect, &calls, &trace);
 		if (err < 0)
-			return fail(a, control_error_of(err), err == -EINVAL ? "not a domain" : strerror(-err));
+			return answer_fail(a, control_error_of(err), err == -EINVAL ? "not a domain" : strerror(-err));
 		if (!a->ended)
 			a->trace = trace;
 	}
 	if (!a->ended)
 		return ANSWER_WAIT;
 	if (a->result < 0)
-		return fail(a, CONTROL_ERROR_FAILED,
+		return answer_fail(a, CONTROL_ERROR_FAILED,
 			a->summary != NULL && a->summary[0] != '\0' ? a->summary : strerror(-a->result));
-	return finish(a, 0);
+	return answer_finish(a, 0);
 }
 
 /* ---- status, version ---- */
@@ -326,20 +352,20 @@ static enum answer_state step_status(struct answer *a)
 {
 	struct queue_status s = {0};
 	queue_status(a->queue, &s);
-	note(a, control_put_status(a->out, &s, RELAY64_VERSION, a->now_ms));
-	return finish(a, 0);
+	answer_note(a, control_put_status(a->out, &s, RELAY64_VERSION, a->now_ms));
+	return answer_finish(a, 0);
 }
 
 static enum answer_state step_version(struct answer *a)
 {
-	note(a, control_put_version(a->out, RELAY64_VERSION));
-	return finish(a, 0);
+	answer_note(a, control_put_version(a->out, RELAY64_VERSION));
+	return answer_finish(a, 0);
 }
 
 /* ---- all ---- */
 
-struct answer *answer_new(struct queue *q, struct control_request *r, const char *who, struct buf *out,
-	void (*wake)(void *arg), void *arg)
+struct answer *answer_new(struct queue *q, struct mailbox *home, struct control_request *r, const char *who,
+	struct buf *out, void (*wake)(void *arg), void *arg)
 {
 	struct answer *a = calloc(1, sizeof *a);
 	if (a == NULL) {
@@ -351,6 +377,7 @@ struct answer *answer_new(struct queue *q, struct control_request *r, const char
 	*r = (struct control_request){0};
 	snprintf(a->who, sizeof a->who, "%s", who);
 	a->out = out;
+	a->home = home;
 	a->wake = wake;
 	a->arg = arg;
 	return a;
@@ -363,15 +390,24 @@ enum answer_state answer_step(struct answer *a, uint64_t now_ms)
 		[CONTROL_SHOW] = step_show,
 		[CONTROL_CAT] = step_cat,
 		[CONTROL_SUMMARY] = step_summary,
-		[CONTROL_RETRY] = step_act,
-		[CONTROL_HOLD] = step_act,
-		[CONTROL_RELEASE] = step_act,
-		[CONTROL_REMOVE] = step_act,
+		[CONTROL_RETRY] = answer_orders,
+		[CONTROL_HOLD] = answer_orders,
+		[CONTROL_RELEASE] = answer_orders,
+		[CONTROL_REMOVE] = answer_orders,
+		[CONTROL_BOUNCE] = answer_orders,
+		[CONTROL_REDIRECT] = answer_orders,
+		[CONTROL_SUSPEND] = answer_suspend,
+		[CONTROL_RESUME] = answer_resume,
+		[CONTROL_REASONS] = step_reasons,
+		[CONTROL_TAIL] = answer_follow,
+		[CONTROL_CONFIG] = step_config,
 		[CONTROL_TRACE] = step_trace,
 		[CONTROL_STATUS] = step_status,
 		[CONTROL_VERSION_VERB] = step_version,
 	};
 	a->now_ms = now_ms;
+	if (a->began_ms == 0)
+		a->began_ms = now_ms;
 	enum answer_state state = a->err == 0 ? steps[a->request.verb](a) : ANSWER_BROKEN;
 	return a->err == 0 ? state : ANSWER_BROKEN;
 }
@@ -386,6 +422,9 @@ void answer_free(struct answer *a)
 		queue_content_close(a->content);
 	if (a->trace != NULL)
 		queue_trace_cancel(a->trace);
+	answer_follow_end(a);
+	causes_free(a->causes);
+	conf_unref(a->conf);
 	control_request_fini(&a->request);
 	free(a->summary);
 	free(a);

@@ -11,9 +11,10 @@
 #include "conf/counter.h"
 #include "conf/log.h"
 #include "queue/control/answer.h"
+#include "queue/control/json.h"
 #include "queue/control/socket.h"
 
-enum { SWEEP_MS = 5000, SWEEP_LEAST_MS = 10, SWEEPS = 4, WHO = 64, BACKLOG = 64 };
+enum { SWEEP_MS = 5000, SWEEP_LEAST_MS = 10, SWEEPS = 4, WHO = 64, BACKLOG = 64, LATER_MS = 5 };
 
 struct client {
 	TAILQ_ENTRY(client) link;
@@ -27,6 +28,7 @@ struct client {
 	struct answer *answer;
 	uint64_t active_ms; /* when something was last read or written */
 	bool queued, reading, writing, closing;
+	bool later;	/* wants a turn when `later` of the control runs out */
 	bool finishing; /* closed as soon as everything is written */
 	char who[WHO];
 };
@@ -38,7 +40,7 @@ struct control {
 	char *path;
 	ino_t inode;
 	uv_pipe_t listener;
-	uv_timer_t sweep;
+	uv_timer_t sweep, later;
 	uv_idle_t turns;
 	struct clients clients; /* all */
 	struct clients ready;	/* those that want a turn */
@@ -205,10 +207,21 @@ static bool begin(struct client *c)
 		say_error(c, what, why);
 		return true;
 	}
-	c->answer = answer_new(k->queue, &request, c->who, &c->out, want_turn, c);
+	c->answer = answer_new(k->queue, &k->loop->mailbox, &request, c->who, &c->out, want_turn, c);
 	if (c->answer == NULL)
 		c->finishing = true;
 	return true;
+}
+
+static void on_later(uv_timer_t *timer)
+{
+	struct control *k = timer->data;
+	struct client *c;
+	TAILQ_FOREACH (c, &k->clients, link) {
+		if (c->later)
+			want_turn(c);
+		c->later = false;
+	}
 }
 
 /* One slice of work. True if there is more to do now. */
@@ -222,6 +235,11 @@ static bool work(struct client *c)
 	case ANSWER_MORE:
 		return true;
 	case ANSWER_WAIT:
+		return false;
+	case ANSWER_LATER:
+		c->later = true;
+		if (!uv_is_active((uv_handle_t *)&c->control->later))
+			uv_timer_start(&c->control->later, on_later, LATER_MS, 0);
 		return false;
 	case ANSWER_BROKEN:
 		c->finishing = true;
@@ -340,9 +358,11 @@ static int listen_on(struct control *k, int fd)
 	k->listener.data = k;
 	uv_timer_init(&k->loop->uv, &k->sweep);
 	k->sweep.data = k;
+	uv_timer_init(&k->loop->uv, &k->later);
+	k->later.data = k;
 	uv_idle_init(&k->loop->uv, &k->turns);
 	k->turns.data = k;
-	k->handles = 3;
+	k->handles = 4;
 	err = uv_pipe_open(&k->listener, fd);
 	if (err != 0)
 		close(fd);
@@ -404,5 +424,6 @@ void control_close(struct control *k, void (*closed)(void *arg), void *arg)
 		client_close(TAILQ_FIRST(&k->clients));
 	uv_close((uv_handle_t *)&k->listener, on_handle_closed);
 	uv_close((uv_handle_t *)&k->sweep, on_handle_closed);
+	uv_close((uv_handle_t *)&k->later, on_handle_closed);
 	uv_close((uv_handle_t *)&k->turns, on_handle_closed);
 }

@@ -1,5 +1,5 @@
-/* queue/control/inspect.c: state. What reads the spool for an operator is in queue/control/readback.c, traces are in
- * queue/control/trace.c. */
+/* queue/control/inspect.c: state. What an operator does is in queue/control/act.c, what reads the spool for one in
+ * queue/control/readback.c, traces are in queue/control/trace.c. */
 #include "queue/control/inspect.h"
 
 #include <errno.h>
@@ -14,13 +14,14 @@
 #include "queue/schedule.h"
 #include "queue/pace.h"
 #include "queue/site.h"
+#include "queue/suspension.h"
 
 const uint64_t queue_age_limits_ms[QUEUE_AGES - 1] = {300000, 900000, 3600000, 14400000, 86400000, 259200000};
 
 const char *rcpt_state_word(enum rcpt_state s)
 {
 	static const char *const words[RCPT_STATE_COUNT] = {
-		"active", "ready", "routing", "resting", "deferred", "held", "delivered", "failed"};
+		"active", "ready", "routing", "resting", "suspended", "deferred", "held", "delivered", "failed"};
 	return (unsigned)s < RCPT_STATE_COUNT ? words[s] : "unknown";
 }
 
@@ -32,7 +33,9 @@ static enum rcpt_state state_of(const struct delivery *d)
 	case DELIVERY_ROUTING:
 		return RCPT_STATE_ROUTING;
 	case DELIVERY_READY:
-		return d->site->resting ? RCPT_STATE_RESTING : RCPT_STATE_READY;
+		return d->site->suspension != NULL ? RCPT_STATE_SUSPENDED
+		       : d->site->resting	   ? RCPT_STATE_RESTING
+						   : RCPT_STATE_READY;
 	case DELIVERY_DEFERRED:
 		return RCPT_STATE_DEFERRED;
 	case DELIVERY_HELD:
@@ -53,6 +56,9 @@ static struct rcpt_view view_rcpt(const struct queue *q, const struct delivery *
 	v.reason = d->reason ? d->reason : "";
 	if (d->state == DELIVERY_DEFERRED) {
 		v.next_ms = age_held_back(q, d->message) ? message_release_ms(d->message) : core_wall(q, d->due.at);
+	} else if (v.state == RCPT_STATE_SUSPENDED) {
+		v.next_ms = d->site->suspension->until_ms;
+		v.reason = d->site->suspension->text;
 	} else if (v.state == RCPT_STATE_RESTING) {
 		v.next_ms = d->site->due.place ? core_wall(q, d->site->due.at) : 0;
 		v.reason = d->site->reason ? d->site->reason : v.reason;
@@ -78,6 +84,7 @@ static struct message_view view_message(const struct queue *q, const struct mess
 		.flags = m->flags,
 		.sender = m->sender,
 		.reason = m->reason ? m->reason : "",
+		.redirect = message_redirect(m),
 		.rcpts = rcpts,
 		.rcpt_count = n,
 	};
@@ -94,9 +101,8 @@ static bool address_matches(const char *pattern, const char *address)
 	return at != NULL && strcasecmp(pattern, at) == 0;
 }
 
-static bool rcpt_matches(const struct queue_filter *f, const struct delivery *d, const struct rcpt_view *v)
+bool queue_filter_meets(const struct queue_filter *f, const struct rcpt_view *v)
 {
-	(void)d;
 	if (f->rcpt != NULL && !address_matches(f->rcpt, v->address))
 		return false;
 	if (f->domain != NULL && strcasecmp(f->domain, address_domain_of(v->address)) != 0)
@@ -116,7 +122,7 @@ static bool any_rcpt_matches(const struct queue *q, const struct queue_filter *f
 			if (m->rcpts[j].status != RCPT_QUEUED)
 				continue;
 			struct rcpt_view v = view_rcpt(q, d, &m->rcpts[j]);
-			if (rcpt_matches(f, d, &v))
+			if (queue_filter_meets(f, &v))
 				return true;
 		}
 	}
@@ -195,41 +201,6 @@ int queue_view(struct queue *q, uint64_t id, void (*see)(void *arg, const struct
 	return 0;
 }
 
-/* ---- actions ---- */
-
-int queue_act(struct queue *q, enum queue_action action, uint64_t id, const char *reason, const char *who)
-{
-	static const char *const events[] = {"retry", "hold", "release", "remove"};
-	const unsigned stopped = ENVELOPE_HELD | ENVELOPE_DAMAGED;
-	struct message *m = index_get(q, id);
-	if (m == NULL || m->removing || m->open == 0)
-		return -ENOENT;
-	if ((action == QUEUE_HOLD && (m->flags & ENVELOPE_HELD)) || (action == QUEUE_RELEASE && !(m->flags & stopped)))
-		return -EALREADY;
-	if (action == QUEUE_RELEASE && (m->flags & ENVELOPE_REMAINS))
-		return -EBADMSG;
-	if (reason == NULL || *reason == '\0')
-		reason = action == QUEUE_HOLD ? "held by hand" : action == QUEUE_REMOVE ? "removed by hand" : NULL;
-	LOG_INFO(events[action], LF_ID("id", id), LF_ADDRESS("from", m->sender), LF_NUM("recipients", m->open),
-		LF_STR("by", who), LF_STR("reason", reason));
-	switch (action) {
-	case QUEUE_RETRY:
-		schedule_retry(q, m);
-		break;
-	case QUEUE_HOLD:
-		index_hold(q, m, ENVELOPE_HELD, reason, false);
-		break;
-	case QUEUE_RELEASE:
-		index_release(q, m, false);
-		schedule_message(q, m);
-		break;
-	case QUEUE_REMOVE:
-		index_remove(q, m, reason);
-		break;
-	}
-	return 0;
-}
-
 /* ---- summaries ---- */
 
 static unsigned active_at(const struct site *s)
@@ -254,6 +225,8 @@ static struct site_view view_site(const struct queue *q, const struct site *s)
 		.resting = s->resting,
 		.probe_ms = s->resting && s->due.place ? core_wall(q, s->due.at) : 0,
 		.reason = s->reason ? s->reason : "",
+		.suspended = s->suspension ? s->suspension->text : NULL,
+		.until_ms = s->suspension ? s->suspension->until_ms : 0,
 	};
 	ages_spread(&s->ages, core_wall(q, core_now(q)), queue_age_limits_ms, QUEUE_AGES - 1, v.ages);
 	return v;
@@ -287,6 +260,19 @@ void queue_summary(struct queue *q, unsigned most, void (*each)(void *arg, const
 		}
 	}
 	free(sites);
+}
+
+void queue_suspensions(const struct queue *q, void (*each)(void *arg, const struct suspension_view *s), void *arg)
+{
+	const struct suspension *p;
+	TAILQ_FOREACH (p, &q->suspensions, next) {
+		const struct suspension_view v = {.pattern = p->pattern,
+			.reason = p->reason,
+			.who = p->who,
+			.since_ms = p->since_ms,
+			.until_ms = p->until_ms};
+		each(arg, &v);
+	}
 }
 
 void queue_status(struct queue *q, struct queue_status *out)

@@ -19,12 +19,13 @@ struct queue;
 
 /* One word each; the order is that of their importance where a message has several. */
 enum rcpt_state {
-	RCPT_STATE_ACTIVE,   /* in an attempt now */
-	RCPT_STATE_READY,    /* due, waits for its turn at the site */
-	RCPT_STATE_ROUTING,  /* its domain is being looked up */
-	RCPT_STATE_RESTING,  /* its site rests: no path reached it */
-	RCPT_STATE_DEFERRED, /* waits for its own next time */
-	RCPT_STATE_HELD,     /* by hand, or damaged */
+	RCPT_STATE_ACTIVE,    /* in an attempt now */
+	RCPT_STATE_READY,     /* due, waits for its turn at the site */
+	RCPT_STATE_ROUTING,   /* its domain is being looked up */
+	RCPT_STATE_RESTING,   /* its site rests: no path reached it */
+	RCPT_STATE_SUSPENDED, /* an operator wants no connection to its site */
+	RCPT_STATE_DEFERRED,  /* waits for its own next time */
+	RCPT_STATE_HELD,      /* by hand, or damaged */
 	RCPT_STATE_DELIVERED,
 	RCPT_STATE_FAILED,
 	RCPT_STATE_COUNT
@@ -48,6 +49,7 @@ struct message_view {
 	unsigned flags;		       /* ENVELOPE_* */
 	const char *sender;	       /* "" is the null reverse-path */
 	const char *reason;	       /* why held or damaged; "" */
+	const char *redirect;	       /* next hops that an operator named; "" */
 	const struct rcpt_view *rcpts; /* those that are not finished */
 	unsigned rcpt_count;
 };
@@ -63,6 +65,9 @@ struct queue_filter {
 	uint64_t larger_than;
 	const char *reason; /* part of the reason's text, without case */
 };
+
+/* Does this recipient meet what the filter says of recipients? */
+bool queue_filter_meets(const struct queue_filter *f, const struct rcpt_view *r);
 
 /* Calls `each` for messages with an ID above `after` in the order of IDs, looking at `budget` messages at the most.
  * Returns the ID to go on after, or 0 when the end was reached. `each` returns false to stop behind that message. */
@@ -92,13 +97,28 @@ int queue_read_content(struct queue *q, uint64_t id, struct queue_content **out,
 void queue_content_next(struct queue_content *c);
 void queue_content_close(struct queue_content *c); /* must be called, also after the end */
 
-/* ---- what an operator does; each is logged with `who` ---- */
+/* ---- what an operator does; each is logged with `who`; queue/control/act.c ---- */
 
-enum queue_action { QUEUE_RETRY, QUEUE_HOLD, QUEUE_RELEASE, QUEUE_REMOVE };
-/* One message. 0 (durable soon; a REMOVE or HOLD of a message in transfer takes effect when the transfer ends);
- * -ENOENT; -EALREADY (held already, not held); -EBADMSG (released, but what the spool has are remains). RETRY makes all
- * its recipients due now and ends the rest of their sites (one probe). */
-int queue_act(struct queue *q, enum queue_action action, uint64_t id, const char *reason, const char *who);
+enum queue_action {
+	QUEUE_RETRY,	/* all its recipients are due now, and the rest of their sites ends (one probe) */
+	QUEUE_HOLD,	/* not tried until it is released */
+	QUEUE_RELEASE,	/* … or was damaged */
+	QUEUE_REMOVE,	/* gone for good, nobody is told */
+	QUEUE_BOUNCE,	/* returned to its sender: settle_return() */
+	QUEUE_REDIRECT, /* goes to other next hops than its routes say, now */
+};
+struct queue_order {
+	enum queue_action action;
+	const char *reason; /* for log, `show` and bounce; "" */
+	const char *to;	    /* REDIRECT: as of redirect_read(); "": as the routes say */
+	const char *who;
+	bool dry_run; /* says what would come of it, and does nothing */
+};
+/* One message. 0 (durable soon; HOLD, REMOVE and BOUNCE of a message in transfer take effect when the transfer ends);
+ * -ENOENT; -EALREADY (it is so already); -EBADMSG (what the spool has of it are remains: it cannot be delivered). */
+int queue_act(struct queue *q, const struct queue_order *o, uint64_t id);
+/* More records of what operators did wait for the disk than should: go on a little later. */
+bool queue_is_behind(const struct queue *q);
 
 /* ---- summaries: kept counts, no scan ---- */
 
@@ -112,13 +132,27 @@ struct site_view {
 	uint64_t oldest_ms; /* wall time of arrival of the oldest, about */
 	unsigned active, connections, concurrency;
 	bool resting;
-	uint64_t probe_ms;  /* resting: wall time of the next probe */
-	const char *reason; /* resting, or last fault */
+	uint64_t probe_ms;     /* resting: wall time of the next probe */
+	const char *reason;    /* resting, or last fault */
+	const char *suspended; /* by an operator: why; NULL */
+	uint64_t until_ms;     /* suspended: wall time of its end; 0: not known */
 };
 /* Sites (and domains not yet routed), the fullest first, at most `most`. `total` gets all sites' sum under the name
  * "". */
 void queue_summary(struct queue *q, unsigned most, void (*each)(void *arg, const struct site_view *s),
 	struct site_view *total, void *arg);
+
+struct suspension_view {
+	const char *pattern, *reason, *who;
+	uint64_t since_ms, until_ms; /* 0: until it is resumed */
+};
+/* All that are suspended, the oldest first. */
+void queue_suspensions(const struct queue *q, void (*each)(void *arg, const struct suspension_view *s), void *arg);
+/* A site, or a shell pattern of sites, gets no new connections for `for_ms` (0: until it is resumed). 0; -EINVAL: a
+ * text is too long; -ENOSPC; -ENOMEM. */
+int queue_suspend(struct queue *q, const char *pattern, uint64_t for_ms, const char *reason, const char *who);
+/* Ends the suspensions of this pattern, or whose pattern it matches: how many. */
+unsigned queue_resume(struct queue *q, const char *pattern, const char *who);
 
 struct queue_status {
 	uint64_t messages, recipients, held, damaged, sites, resting, connections, dials;

@@ -10,214 +10,6 @@
 #include "conf/id.h"
 #include "conf/utf8.h"
 
-/* ---- requests ---- */
-
-enum { BIT_NONE = 0 };
-enum member_kind { TEXT, NUMBER, BOOLEAN, ID, STATE, TEXTS };
-
-/* One row per member that a request may have. */
-static const struct member {
-	const char *name;
-	enum member_kind kind;
-	size_t at; /* in struct control_request */
-} members[] = {
-	{"sender", TEXT, offsetof(struct control_request, filter.sender)},
-	{"rcpt", TEXT, offsetof(struct control_request, filter.rcpt)},
-	{"site", TEXT, offsetof(struct control_request, filter.site)},
-	{"domain", TEXT, offsetof(struct control_request, filter.domain)},
-	{"state", STATE, offsetof(struct control_request, filter.state)},
-	{"older_ms", NUMBER, offsetof(struct control_request, filter.older_than_ms)},
-	{"younger_ms", NUMBER, offsetof(struct control_request, filter.younger_than_ms)},
-	{"larger", NUMBER, offsetof(struct control_request, filter.larger_than)},
-	{"reason", TEXT, offsetof(struct control_request, filter.reason)},
-	{"after", ID, offsetof(struct control_request, after)},
-	{"limit", NUMBER, offsetof(struct control_request, limit)},
-	{"id", TEXT, offsetof(struct control_request, id)},
-	{"ids", TEXTS, offsetof(struct control_request, ids)},
-	{"reason", TEXT, offsetof(struct control_request, reason)},
-	{"domain", TEXT, offsetof(struct control_request, domain)},
-	{"connect", BOOLEAN, offsetof(struct control_request, connect)},
-};
-enum { MEMBERS = sizeof members / sizeof members[0] };
-
-/* Bits of the rows above, in their order. */
-enum {
-	FILTER = 0x1ff,
-	AFTER = 1 << 9,
-	LIMIT = 1 << 10,
-	ONE_ID = 1 << 11,
-	IDS = 1 << 12,
-	WHY = 1 << 13,
-	DOMAIN = 1 << 14,
-	CONNECT = 1 << 15,
-};
-
-static const struct {
-	const char *name;
-	unsigned may, must;
-} verbs[CONTROL_VERB_COUNT] = {
-	[CONTROL_LIST] = {"list", FILTER | AFTER | LIMIT, BIT_NONE},
-	[CONTROL_SHOW] = {"show", ONE_ID, ONE_ID},
-	[CONTROL_CAT] = {"cat", ONE_ID, ONE_ID},
-	[CONTROL_SUMMARY] = {"summary", LIMIT, BIT_NONE},
-	[CONTROL_RETRY] = {"retry", IDS, IDS},
-	[CONTROL_HOLD] = {"hold", IDS | WHY, IDS},
-	[CONTROL_RELEASE] = {"release", IDS, IDS},
-	[CONTROL_REMOVE] = {"remove", IDS | WHY, IDS},
-	[CONTROL_TRACE] = {"trace", DOMAIN | CONNECT, DOMAIN},
-	[CONTROL_STATUS] = {"status", BIT_NONE, BIT_NONE},
-	[CONTROL_VERSION_VERB] = {"version", BIT_NONE, BIT_NONE},
-};
-
-static bool is_text(const json_t *v)
-{
-	return json_is_string(v) && json_string_length(v) <= CONTROL_STRING_MAX;
-}
-
-/* What the value should have been, or NULL when it was read into its place. */
-static const char *read_state(const json_t *v, enum rcpt_state *out)
-{
-	for (unsigned s = 0; json_is_string(v) && s < RCPT_STATE_COUNT; s++) {
-		if (strcmp(rcpt_state_word((enum rcpt_state)s), json_string_value(v)) == 0) {
-			*out = (enum rcpt_state)s;
-			return NULL;
-		}
-	}
-	return "one of active, ready, routing, resting, deferred, held";
-}
-
-static const char *read_texts(const json_t *v, const json_t **out)
-{
-	static const char *const expected = "an array of 1 to 1000 strings";
-	size_t n = json_array_size(v); /* 0 for what is no array */
-	if (n == 0 || n > CONTROL_IDS_MAX)
-		return expected;
-	for (size_t i = 0; i < n; i++)
-		if (!is_text(json_array_get(v, i)))
-			return expected;
-	*out = v;
-	return NULL;
-}
-
-static const char *read_member(struct control_request *r, const struct member *m, const json_t *v)
-{
-	void *at = (char *)r + m->at;
-	switch (m->kind) {
-	case TEXT:
-		if (!is_text(v) || json_string_length(v) == 0)
-			return "a string of 1 to 1024 bytes";
-		*(const char **)at = json_string_value(v);
-		return NULL;
-	case NUMBER:
-		if (!json_is_integer(v) || json_integer_value(v) < 0)
-			return "a whole number";
-		*(uint64_t *)at = (uint64_t)json_integer_value(v);
-		return NULL;
-	case BOOLEAN:
-		if (!json_is_boolean(v))
-			return "true or false";
-		*(bool *)at = json_is_true(v);
-		return NULL;
-	case ID:
-		return json_is_string(v) && id_parse((uint64_t *)at, json_string_value(v)) == 0 ? NULL
-												: "a whole queue ID";
-	case STATE:
-		return read_state(v, at);
-	case TEXTS:
-		return read_texts(v, at);
-	}
-	return "nothing";
-}
-
-/* The row of a member that this verb may have, or MEMBERS. */
-static unsigned find_member(enum control_verb verb, const char *name)
-{
-	unsigned i = 0;
-	while (i < MEMBERS && ((verbs[verb].may >> i & 1) == 0 || strcmp(members[i].name, name) != 0))
-		i++;
-	return i;
-}
-
-static int read_members(struct control_request *r, char why[256])
-{
-	unsigned seen = 0;
-	const char *name;
-	json_t *v;
-	json_object_foreach(r->root, name, v)
-	{
-		if (strcmp(name, "v") == 0 || strcmp(name, "command") == 0)
-			continue;
-		unsigned i = find_member(r->verb, name);
-		if (i == MEMBERS) {
-			snprintf(why, 256, "%s takes no member \"%.64s\"", verbs[r->verb].name, name);
-			return -EINVAL;
-		}
-		const char *expected = read_member(r, &members[i], v);
-		if (expected != NULL) {
-			snprintf(why, 256, "\"%s\" must be %s", name, expected);
-			return -EINVAL;
-		}
-		seen |= 1u << i;
-	}
-	for (unsigned i = 0; i < MEMBERS; i++) {
-		if ((verbs[r->verb].must & ~seen) >> i & 1) {
-			snprintf(why, 256, "%s needs \"%s\"", verbs[r->verb].name, members[i].name);
-			return -EINVAL;
-		}
-	}
-	return 0;
-}
-
-int control_request_parse(
-	struct control_request *out, const char *line, size_t len, enum control_error *what, char why[256])
-{
-	json_error_t error;
-	struct control_request r = {.filter.state = RCPT_STATE_COUNT, .reason = ""};
-	r.root = json_loadb(line, len, JSON_REJECT_DUPLICATES, &error);
-	if (!json_is_object(r.root)) {
-		*what = CONTROL_ERROR_SYNTAX;
-		if (r.root != NULL)
-			snprintf(why, 256, "a request is one JSON object");
-		else
-			snprintf(why, 256, "column %d: %s", error.column, error.text);
-		json_decref(r.root);
-		return -EINVAL;
-	}
-	const json_t *v = json_object_get(r.root, "v");
-	if (!json_is_integer(v) || json_integer_value(v) != CONTROL_VERSION) {
-		*what = CONTROL_ERROR_VERSION;
-		snprintf(why, 256, "\"v\" must be %d: relayq and relay64 are of different versions", CONTROL_VERSION);
-		goto refused;
-	}
-	const char *name = json_string_value(json_object_get(r.root, "command"));
-	unsigned verb = 0;
-	while (name != NULL && verb < CONTROL_VERB_COUNT && strcmp(verbs[verb].name, name) != 0)
-		verb++;
-	if (name == NULL || verb == CONTROL_VERB_COUNT) {
-		*what = CONTROL_ERROR_COMMAND;
-		snprintf(why, 256, "no such command: \"%.64s\"", name != NULL ? name : "");
-		goto refused;
-	}
-	r.verb = (enum control_verb)verb;
-	if (read_members(&r, why) != 0) {
-		*what = CONTROL_ERROR_ARGUMENT;
-		goto refused;
-	}
-	*out = r;
-	return 0;
-refused:
-	json_decref(r.root);
-	return -EINVAL;
-}
-
-void control_request_fini(struct control_request *r)
-{
-	json_decref(r->root);
-	*r = (struct control_request){0};
-}
-
-/* ---- answers ---- */
-
 /* Bytes of others as a JSON string: what is not UTF-8 becomes U+FFFD, one a byte, and so does DEL, which JSON would let
  * through to terminals. NULL without memory. */
 static json_t *text_of(const char *s)
@@ -278,12 +70,14 @@ int control_put_error(struct buf *out, enum control_error e, const char *text)
 				     control_error_word(e), "text", text_of(text)));
 }
 
-int control_put_end(struct buf *out, uint64_t now_ms, uint64_t count, uint64_t next, const char *summary)
+int control_put_end(struct buf *out, const struct control_end *e)
 {
 	char id[ID_TEXT];
-	return put_line(out, json_pack("{s:s,s:i,s:o,s:o,s:s*,s:o*}", "type", "end", "v", CONTROL_VERSION, "now_ms",
-				     number(now_ms), "count", number(count), "next", next ? id_format(next, id) : NULL,
-				     "summary", summary != NULL ? text_of(summary) : NULL));
+	return put_line(out,
+		json_pack("{s:s,s:i,s:o,s:o,s:s*,s:o*,s:o*,s:o*}", "type", "end", "v", CONTROL_VERSION, "now_ms",
+			number(e->now_ms), "count", number(e->count), "next", e->next ? id_format(e->next, id) : NULL,
+			"summary", e->summary != NULL ? text_of(e->summary) : NULL, "refused",
+			e->acted ? number(e->refused) : NULL, "dry_run", e->acted ? json_boolean(e->dry_run) : NULL));
 }
 
 static const struct {
@@ -292,6 +86,8 @@ static const struct {
 } flag_words[] = {
 	{ENVELOPE_8BIT, "8bit"},
 	{ENVELOPE_BODY_8BIT, "body-8bit"},
+	{ENVELOPE_SMTPUTF8, "smtputf8"},
+	{ENVELOPE_BINARY, "binary"},
 	{ENVELOPE_BOUNCE, "bounce"},
 	{ENVELOPE_HELD, "held"},
 	{ENVELOPE_DAMAGED, "damaged"},
@@ -330,11 +126,12 @@ int control_put_message(struct buf *out, const struct message_view *m, bool with
 			}
 		}
 	}
-	return put_line(
-		out, json_pack("{s:s,s:s,s:o,s:o,s:o,s:o,s:o,s:I,s:o*}", "type", "message", "id", id_format(m->id, id),
-			     "arrival_ms", number(m->arrival_ms), "size", number(m->size), "sender",
-			     text_or_empty(m->sender), "flags", flags_of(m->flags), "reason", text_or_empty(m->reason),
-			     "rcpt_count", (json_int_t)m->rcpt_count, "rcpts", rcpts));
+	return put_line(out,
+		json_pack("{s:s,s:s,s:o,s:o,s:o,s:o,s:o,s:o*,s:I,s:o*}", "type", "message", "id", id_format(m->id, id),
+			"arrival_ms", number(m->arrival_ms), "size", number(m->size), "sender",
+			text_or_empty(m->sender), "flags", flags_of(m->flags), "reason", text_or_empty(m->reason),
+			"redirect", m->redirect && *m->redirect ? text_of(m->redirect) : NULL, "rcpt_count",
+			(json_int_t)m->rcpt_count, "rcpts", rcpts));
 }
 
 int control_put_rcpt(struct buf *out, const struct rcpt_view *r)
@@ -434,12 +231,62 @@ int control_put_site(struct buf *out, const struct site_view *s, bool total)
 			return -ENOMEM;
 		}
 	}
-	return put_line(
-		out, json_pack("{s:s,s:o,s:o,s:o,s:o,s:I,s:I,s:I,s:b,s:o,s:o}", "type", total ? "total" : "site",
-			     "name", text_or_empty(s->name), "recipients", number(s->recipients), "ages", ages,
-			     "oldest_ms", number(s->oldest_ms), "active", (json_int_t)s->active, "connections",
-			     (json_int_t)s->connections, "concurrency", (json_int_t)s->concurrency, "resting",
-			     (int)s->resting, "probe_ms", number(s->probe_ms), "reason", text_or_empty(s->reason)));
+	return put_line(out,
+		json_pack("{s:s,s:o,s:o,s:o,s:o,s:I,s:I,s:I,s:b,s:o,s:o,s:o*,s:o*}", "type", total ? "total" : "site",
+			"name", text_or_empty(s->name), "recipients", number(s->recipients), "ages", ages, "oldest_ms",
+			number(s->oldest_ms), "active", (json_int_t)s->active, "connections",
+			(json_int_t)s->connections, "concurrency", (json_int_t)s->concurrency, "resting",
+			(int)s->resting, "probe_ms", number(s->probe_ms), "reason", text_or_empty(s->reason),
+			"suspended", s->suspended ? text_of(s->suspended) : NULL, "until_ms",
+			s->suspended && s->until_ms ? number(s->until_ms) : NULL));
+}
+
+int control_put_suspension(struct buf *out, const struct suspension_view *s)
+{
+	return put_line(out, json_pack("{s:s,s:o,s:o,s:o,s:o,s:o*}", "type", "suspension", "site", text_of(s->pattern),
+				     "reason", text_of(s->reason), "by", text_of(s->who), "since_ms",
+				     number(s->since_ms), "until_ms", s->until_ms ? number(s->until_ms) : NULL));
+}
+
+int control_put_reason(struct buf *out, const struct cause *c)
+{
+	char id[ID_TEXT];
+	return put_line(out,
+		json_pack("{s:s,s:o,s:o,s:o,s:o,s:s,s:o,s:o}", "type", "reason", "site", text_of(c->site), "reason",
+			text_of(c->reason), "recipients", number(c->recipients), "messages", number(c->messages), "id",
+			id_format(c->id, id), "oldest_ms", number(c->oldest_ms), "newest_ms", number(c->newest_ms)));
+}
+
+int control_put_others(struct buf *out, uint64_t recipients)
+{
+	return put_line(out, json_pack("{s:s,s:o}", "type", "others", "recipients", number(recipients)));
+}
+
+static json_t *text_in(const struct buf *b)
+{
+	return text_of(b->len != 0 ? (const char *)b->data : "");
+}
+
+int control_put_setting(struct buf *out, const struct setting *s)
+{
+	char from[CONTROL_STRING_MAX] = "default";
+	if (s->file != NULL)
+		snprintf(from, sizeof from, "%s:%u", s->file, s->line);
+	return put_line(out, json_pack("{s:s,s:s,s:o*,s:s,s:o,s:o,s:s,s:b}", "type", "setting", "block", s->block,
+				     "title", s->title.len != 0 ? text_in(&s->title) : NULL, "key", s->name, "value",
+				     s->set ? text_in(&s->value) : json_null(), "from", text_of(from), "help", s->help,
+				     "restart", (int)s->restart));
+}
+
+int control_put_event(struct buf *out, const char *text, const char *json)
+{
+	return put_line(out, json_pack("{s:s,s:o,s:o}", "type", "event", "line", text_of(text), "fields",
+				     json_loads(json, 0, NULL)));
+}
+
+int control_put_lost(struct buf *out, uint64_t lines)
+{
+	return put_line(out, json_pack("{s:s,s:o}", "type", "lost", "lines", number(lines)));
 }
 
 int control_put_done(struct buf *out, const char *given, uint64_t id, int err)

@@ -1,4 +1,4 @@
-/* queue/control/json.h: requests read and answers written on the control socket, the daemon's side. Protocol: pure.
+/* queue/control/json.h: answers written on the control socket, a line each. Protocol: pure.
  *
  * What they look like is in queue/control/protocol.h. */
 #ifndef QUEUE_CONTROL_JSON_H
@@ -10,46 +10,22 @@
 #include <stdint.h>
 
 #include "conf/buf.h"
+#include "conf/settings.h"
+#include "queue/control/causes.h"
 #include "queue/control/protocol.h"
 #include "queue/control/inspect.h"
 
-enum control_verb {
-	CONTROL_LIST,
-	CONTROL_SHOW,
-	CONTROL_CAT,
-	CONTROL_SUMMARY,
-	CONTROL_RETRY,
-	CONTROL_HOLD,
-	CONTROL_RELEASE,
-	CONTROL_REMOVE,
-	CONTROL_TRACE,
-	CONTROL_STATUS,
-	CONTROL_VERSION_VERB,
-	CONTROL_VERB_COUNT
-};
-
-/* A request that was read; strings are lent by `root`. */
-struct control_request {
-	json_t *root;
-	enum control_verb verb;
-	struct queue_filter filter; /* list */
-	uint64_t after, limit;
-	const char *id;	    /* show, cat: as given */
-	const json_t *ids;  /* array of strings, 1 to CONTROL_IDS_MAX */
-	const char *reason; /* hold, remove; "" */
-	const char *domain;
-	bool connect;
-};
-
-/* Reads one line (without its end). 0; or -EINVAL or -ENOMEM with `*what` and a text in `why`, and nothing to free. */
-int control_request_parse(
-	struct control_request *out, const char *line, size_t len, enum control_error *what, char why[256]);
-void control_request_fini(struct control_request *r);
-
 /* Each appends one line. 0, -E2BIG, -ENOMEM; on failure nothing is appended. Bytes that are no UTF-8 become U+FFFD. */
 int control_put_error(struct buf *out, enum control_error e, const char *text);
-int control_put_end(
-	struct buf *out, uint64_t now_ms, uint64_t count, uint64_t next, const char *summary); /* 0, NULL: left out */
+struct control_end {
+	uint64_t now_ms, count;
+	uint64_t next;	     /* 0: left out */
+	const char *summary; /* NULL: left out */
+	bool acted;	     /* else the rest is left out */
+	uint64_t refused;
+	bool dry_run;
+};
+int control_put_end(struct buf *out, const struct control_end *end);
 int control_put_message(struct buf *out, const struct message_view *m, bool with_rcpts);
 int control_put_rcpt(struct buf *out, const struct rcpt_view *r);
 int control_put_attempt(
@@ -62,6 +38,13 @@ int control_put_route(struct buf *out, const char *text);
 int control_put_candidate(struct buf *out, const struct trace_candidate *c);
 int control_put_path(struct buf *out, const struct path_try *p);
 int control_put_status(struct buf *out, const struct queue_status *s, const char *version, uint64_t now_ms);
+int control_put_suspension(struct buf *out, const struct suspension_view *s);
+int control_put_reason(struct buf *out, const struct cause *c);
+int control_put_others(struct buf *out, uint64_t recipients);
+int control_put_setting(struct buf *out, const struct setting *s);
+/* One line of the log, as text and as the same line in JSON. */
+int control_put_event(struct buf *out, const char *text, const char *json);
+int control_put_lost(struct buf *out, uint64_t lines);
 int control_put_version(struct buf *out, const char *version);
 
 #endif

@@ -6,23 +6,37 @@
  * closes its side ends what it asked for. New members may come in answers at any time; others are refused in requests.
  *
  * Request: {"v":1,"command":"list", ...}
- *   list      sender rcpt site domain state reason (strings), older_ms younger_ms larger,
+ *   list      CONDITIONS: sender rcpt site domain state reason (strings), older_ms younger_ms larger;
  *             after (ID to go on behind), limit (messages; 0: all)
  *   show      id (or its unambiguous beginning)
  *   cat       id
  *   summary   limit (sites; default 100, at most CONTROL_SITES_MAX)
- *   retry hold release remove   ids (array of strings); hold, remove: reason
+ *   reasons   CONDITIONS, limit (groups; default 20)
+ *   tail      id (beginning), event (words, separated by commas), sender rcpt site
+ *   retry hold release remove bounce redirect
+ *             ids (array of strings), or CONDITIONS, or all (true); because (why), dry_run (boolean);
+ *             redirect: to (as route { relay }; "": as the routes say)
+ *   suspend   site (or a shell pattern), for_ms (0: until resumed), because
+ *   resume    site (or a shell pattern of what was suspended)
  *   trace     domain, connect (boolean)
+ *   config    key (KEY, BLOCK, BLOCK.KEY or a title)
  *   status
  *   version
  * Answer lines, by "type":
- *   message   id arrival_ms size sender flags (array of words) reason rcpt_count
+ *   message   id arrival_ms size sender flags (array of words) reason [redirect] rcpt_count
  *             rcpts (list: the first CONTROL_RCPTS_LISTED; show: none, they follow one a line)
  *   rcpt      index address state attempts next_ms site reason
  *   attempt   when_ms took_ms next_ms site used paths replies rcpt_count rcpts (the first CONTROL_RCPTS_SHOWN)
  *   content   base64 (a piece of the message, in order)
- *   site      name recipients ages oldest_ms active connections concurrency resting probe_ms reason; "total" is alike
- *   done      id ok [code text] (one for each of `ids`, in their order)
+ *   site      name recipients ages oldest_ms active connections concurrency resting probe_ms reason
+ *             [suspended (why) [until_ms]]; "total" is alike
+ *   suspension  site reason by since_ms [until_ms] (summary: all of them)
+ *   reason    site reason (folded) recipients messages id (of the oldest message) oldest_ms newest_ms
+ *   others    recipients (that are in none of these groups)
+ *   event     line (as in the log), fields (the same as an object)
+ *   lost      lines (that a slow reader of tail did not get)
+ *   done      id ok [code text] (one for each of `ids`, in their order, or for each message that was found)
+ *   setting   block [title] key value (null: not set) from ("default", or FILE:LINE) help restart
  *   route     text
  *   candidate host address family preference usable why history
  *   path      as in an attempt: host address family preference fault fault_text started_ms [connect_ms] [greeting_ms]
@@ -30,7 +44,7 @@
  *   status    version storage spool messages recipients held damaged sites resting connections dials
  *             journal_segments started_ms now_ms counters (object)
  *   version   version protocol
- *   end       v count now_ms [next (list: go on behind this ID)] [summary (trace)]
+ *   end       v count now_ms [next (list: go on behind this ID)] [summary (trace)] [refused dry_run (actions)]
  *   error     v code text; codes: the words of CONTROL_ERRORS */
 #ifndef QUEUE_CONTROL_PROTOCOL_H
 #define QUEUE_CONTROL_PROTOCOL_H

@@ -72,6 +72,7 @@ struct delivery {
 	uint8_t state; /* enum delivery_state */
 	bool counted;  /* in its site's ages */
 	bool again;    /* it is due as soon as its attempt is written down: somebody asked for that meanwhile */
+	bool joined;   /* settled together with others of its message, by one outcome */
 	bool told;     /* the log has said that it waits for a resting site */
 };
 TAILQ_HEAD(delivery_list, delivery);
@@ -97,8 +98,9 @@ struct message {
 	uint32_t open;	/* recipients that are not finished */
 	uint32_t flags; /* ENVELOPE_* */
 	bool in_file;
-	bool removing; /* by hand, as soon as nothing of it is in transfer */
-	uint16_t busy; /* histories, moves and readers that look at it: it stays till they are done */
+	bool removing;	/* by hand, as soon as nothing of it is in transfer */
+	bool returning; /* to its sender, likewise */
+	uint16_t busy;	/* histories, moves and readers that look at it: it stays till they are done */
 };
 TAILQ_HEAD(message_list, message);
 

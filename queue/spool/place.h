@@ -15,10 +15,11 @@ enum record_type {
 	RECORD_OUTCOME,	    /* meta: attempt */
 	RECORD_HOLD,	    /* meta: reason */
 	RECORD_RELEASE,
-	RECORD_REMOVE, /* meta: reason; the message is gone from the queue */
-	RECORD_MOVED,  /* meta: envelope with state, and the last attempts; content again or its reference */
-	RECORD_VOID,   /* written by the store itself */
-	RECORD_COMMIT, /* likewise: end of a batch, and the ceiling of IDs */
+	RECORD_REMOVE,	 /* meta: reason; the message is gone from the queue */
+	RECORD_MOVED,	 /* meta: envelope with state, and the last attempts; content again or its reference */
+	RECORD_VOID,	 /* written by the store itself */
+	RECORD_COMMIT,	 /* likewise: end of a batch, and the ceiling of IDs */
+	RECORD_REDIRECT, /* meta: the next hop in place of the routes'; empty: as the routes say */
 };
 
 #endif

@@ -59,6 +59,7 @@ static const char *const names[RECORD_TYPE_END] = {
 	[RECORD_MOVED] = "moved",
 	[RECORD_VOID] = "void",
 	[RECORD_COMMIT] = "commit",
+	[RECORD_REDIRECT] = "redirect",
 };
 
 const char *record_type_name(enum record_type t)

@@ -213,6 +213,18 @@ static int tell_held(struct recovery *r, const struct batch_item *i, const uint8
 	return r->replay->held(r->replay->arg, i->head.id, i->head.type == RECORD_HOLD, reason, at);
 }
 
+static int tell_redirected(struct recovery *r, const struct batch_item *i, const uint8_t *meta, struct place at)
+{
+	char relay[REDIRECT_MAX + 1];
+	if (i->head.meta_len > REDIRECT_MAX || memchr(meta, 0, i->head.meta_len) != NULL) {
+		damaged(r, i->head.id, at, "its next hop cannot be read");
+		return 0;
+	}
+	memcpy(relay, meta, i->head.meta_len);
+	relay[i->head.meta_len] = '\0';
+	return r->replay->redirected(r->replay->arg, i->head.id, relay, at);
+}
+
 static int tell_removed(struct recovery *r, const struct batch_item *i, const uint8_t *meta, struct place at)
 {
 	(void)meta;
@@ -255,6 +267,7 @@ static int (*const tell[])(struct recovery *r, const struct batch_item *i, const
 	[RECORD_MOVED] = tell_message,
 	[RECORD_VOID] = tell_void,
 	[RECORD_COMMIT] = tell_nothing,
+	[RECORD_REDIRECT] = tell_redirected,
 };
 
 /* ---- batches ---- */

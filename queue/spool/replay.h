@@ -21,6 +21,8 @@ struct store_replay {
 		struct place newest, bool in_file);
 	int (*outcome)(void *arg, uint64_t id, const struct attempt *a, struct place newest);
 	int (*held)(void *arg, uint64_t id, bool held, const char *reason, struct place newest);
+	/* REDIRECT; "": as the routes say */
+	int (*redirected)(void *arg, uint64_t id, const char *relay, struct place newest);
 	int (*removed)(void *arg, uint64_t id); /* REMOVE or VOID */
 	/* A record that cannot be believed; id 0 if not even that is known. The message, if known, is to be held as
 	 * damaged. */

@@ -460,3 +460,53 @@ void store_checkpoint_end(struct store *s, bool whole, void (*done)(void *arg, i
 	s->checkpoint_arg = arg;
 	snapshot_end(&s->snapshot, whole, on_checkpoint, s);
 }
+
+/* ---- side state ---- */
+
+int store_read_state(const struct store *s, const char *name, uint32_t version, struct buf *out)
+{
+	return sidestate_read(s->layout.files, s->layout.spool, name, version, out);
+}
+
+static void run_state(struct job *job)
+{
+	struct sidestate *f = (struct sidestate *)(void *)((char *)job - offsetof(struct sidestate, job));
+	f->status = sidestate_write(f->files, f->spool, f->name, f->version, f->writing.data, f->writing.len);
+}
+
+static void on_state(struct letter *letter);
+
+static void submit_state(struct sidestate *f)
+{
+	struct buf empty = f->writing;
+	f->writing = f->content;
+	f->content = empty;
+	buf_reset(&f->content);
+	f->busy = true;
+	f->again = false;
+	f->job.run = run_state;
+	f->job.home = f->home;
+	f->job.done = on_state;
+	workers_submit(f->workers, NULL, &f->job);
+}
+
+static void on_state(struct letter *letter)
+{
+	struct sidestate *f = LETTER_OF(letter, struct sidestate, job.letter);
+	f->busy = false;
+	if (f->status != 0)
+		LOG_ERR("state-not-written", LF_STR("file", f->name), LF_STR("error", strerror(-f->status)),
+			LF_STR("what", "it holds until the next start"));
+	if (f->again)
+		submit_state(f);
+}
+
+void store_write_state(struct store *s, struct sidestate *f)
+{
+	f->files = s->layout.files;
+	f->spool = s->layout.spool;
+	f->workers = s->workers;
+	f->again = true;
+	if (!f->busy)
+		submit_state(f);
+}

@@ -24,6 +24,7 @@
 #include "queue/spool/history.h"
 #include "queue/spool/place.h"
 #include "queue/spool/replay.h"
+#include "queue/spool/sidestate.h"
 #include "queue/spool/verify.h"
 
 struct store;
@@ -121,6 +122,14 @@ int store_checkpoint_add(
 /* After `begun`, when every live message was added. `done` runs at `home`, later. `whole` false: an entry could not be
  * added, the older checkpoint stays. */
 void store_checkpoint_end(struct store *s, bool whole, void (*done)(void *arg, int err), void *arg);
+
+/* ---- side state (sidestate.h); queue thread ---- */
+
+/* Blocks: at start-up only. Appends what state/NAME holds. As sidestate_read(). */
+int store_read_state(const struct store *s, const char *name, uint32_t version, struct buf *out);
+/* Has the content written by a worker; what is set while one is at it follows. A failure is logged and stands in
+ * `status`. `f` and what it holds stay until store_close(). */
+void store_write_state(struct store *s, struct sidestate *f);
 
 /* The message ended, durably: unlinks its body file. Called for messages that have one. */
 void store_forget(struct store *s, uint64_t id);

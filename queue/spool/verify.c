@@ -112,6 +112,15 @@ static int on_held(void *arg, uint64_t id, bool held, const char *reason, struct
 	return 0;
 }
 
+static int on_redirected(void *arg, uint64_t id, const char *relay, struct place newest)
+{
+	(void)arg;
+	(void)id;
+	(void)relay;
+	(void)newest;
+	return 0;
+}
+
 static int on_removed(void *arg, uint64_t id)
 {
 	drop(arg, find(arg, id));
@@ -220,7 +229,7 @@ int store_verify(const char *dir, bool read_only, struct store_check *out, void 
 {
 	struct store_check found = {0};
 	struct check c = {.out = &found, .say = say, .arg = arg};
-	struct store_replay replay = {&c, on_message, on_outcome, on_held, on_removed, on_damaged};
+	struct store_replay replay = {&c, on_message, on_outcome, on_held, on_redirected, on_removed, on_damaged};
 	struct recovery *r;
 	int err = layout_open_read(&c.layout, &files_system, dir, !read_only, errors);
 	if (err)

@@ -1,4 +1,4 @@
-/* queue/tool/act.h: what changes messages: retry, hold, release, remove. Plumbing. */
+/* queue/tool/act.h: what changes messages: retry, hold, release, remove, bounce, redirect. Plumbing. */
 #ifndef QUEUE_TOOL_ACT_H
 #define QUEUE_TOOL_ACT_H
 

@@ -3,66 +3,128 @@
 
 #include <string.h>
 
-enum { FILTER = 1, REASON = 2, PAGE = 4, CONNECT = 8, READ_ONLY = 16 };
+enum {
+	FILTER = 1,
+	REASON = 2,
+	PAGE = 4,
+	CONNECT = 8,
+	READ_ONLY = 16,
+	AFTER = 32,
+	ACT = 64,
+	REDIRECT = 128,
+	SUSPEND = 256,
+	FOLLOW = 512,
+	CONDITIONS = FILTER | REASON,
+};
+
+#define ACT_USAGE "[OPTIONS] ID... | - | CONDITIONS | --all"
+#define ACT_DETAILS                                                                                                    \
+	"Which messages: by their IDs (with - they are the first words of the lines of standard\n"                     \
+	"input), or all that meet the conditions given, as in list; --all in so many words means\n"                    \
+	"every message. --dry-run says what would be done, and does nothing.\n"
 
 const struct command commands[COMMAND_COUNT] = {
 	[COMMAND_LIST] = {"list", "[OPTIONS]", "list the messages in the queue",
 		"On a terminal: pages of its height (Enter: next page, q: end). Into a pipe: every\n"
 		"message on one line, fields separated by tabs: ID, sender, recipients, state,\n"
-		"arrival, size, site, reason. All conditions given must hold.\n"
-		"Exits 1 if conditions were given and no message met them.\n",
-		FILTER | REASON | PAGE, 0, 0},
+		"arrival, size, site, reason, and the next hops if it was redirected. All conditions\n"
+		"given must hold. Exits 1 if conditions were given and no message met them.\n",
+		CONDITIONS | AFTER | PAGE, false, 0, 0},
 	[COMMAND_SHOW] = {"show", "ID...", "show a message, each attempt to deliver it, and its next try",
-		"An ID may be shortened to any beginning that is unambiguous.\n", 0, 1, ANY_NUMBER},
+		"An ID may be shortened to any beginning that is unambiguous.\n", 0, false, 1, ANY_NUMBER},
 	[COMMAND_CAT] = {"cat", "ID", "print a message as it will be sent",
-		"Into a pipe: the exact bytes. On a terminal control bytes are escaped.\n", 0, 1, 1},
+		"Into a pipe: the exact bytes. On a terminal control bytes are escaped.\n", 0, false, 1, 1},
 	[COMMAND_SUMMARY] = {"summary", "[--limit N]", "count the waiting recipients by destination and age",
-		"The fullest destinations come first; --limit is how many (default 100).\n", PAGE, 0, 0},
-	[COMMAND_RETRY] = {"retry", "ID... | -", "make messages due now",
-		"Also ends the rest of their destinations, by one probe. With - the IDs are the first\n"
-		"words of the lines of standard input: relayq list --site X | relayq retry -\n",
-		0, 1, ANY_NUMBER},
-	[COMMAND_HOLD] = {"hold", "[--reason TEXT] ID... | -", "hold messages: they are not tried until released",
-		"A message in transfer is held when the transfer ends. - reads IDs from standard input.\n", REASON, 1,
+		"The fullest destinations come first; --limit is how many (default 100). Suspended\n"
+		"destinations are listed below.\n",
+		PAGE, false, 0, 0},
+	[COMMAND_REASONS] = {"reasons", "[OPTIONS]", "count the waiting recipients by destination and reason",
+		"Reasons that differ only in addresses, numbers, times, identifiers and the like are one.\n"
+		"The most frequent come first; --limit is how many (default 20). With each comes the ID\n"
+		"of the oldest message. Into a pipe: recipients, messages, site, ID, reason, separated by\n"
+		"tabs.\n",
+		CONDITIONS | PAGE, false, 0, 0},
+	[COMMAND_TAIL] = {"tail", "[OPTIONS]", "show what happens, as it happens",
+		"Each event is a line as in the log, from level info on, whatever the log's own level.\n"
+		"Who reads too slowly loses lines and is told how many. Ctrl-C ends it.\n",
+		FOLLOW, false, 0, 0},
+	[COMMAND_RETRY] = {"retry", ACT_USAGE, "make messages due now",
+		"Also ends the rest of their destinations, by one probe.\n" ACT_DETAILS, CONDITIONS | ACT, true, 0,
 		ANY_NUMBER},
-	[COMMAND_RELEASE] = {"release", "ID... | -", "release messages that were held",
-		"- reads IDs from standard input.\n", 0, 1, ANY_NUMBER},
-	[COMMAND_REMOVE] = {"remove", "[--reason TEXT] ID... | -", "remove messages for good, without a bounce",
-		"A message in transfer is removed when the transfer ends. - reads IDs from standard input.\n", REASON,
-		1, ANY_NUMBER},
+	[COMMAND_HOLD] = {"hold", ACT_USAGE, "hold messages: they are not tried until released",
+		"A message in transfer is held when the transfer ends.\n" ACT_DETAILS, CONDITIONS | ACT, true, 0,
+		ANY_NUMBER},
+	[COMMAND_RELEASE] = {"release", ACT_USAGE, "release messages that were held", ACT_DETAILS, CONDITIONS | ACT,
+		true, 0, ANY_NUMBER},
+	[COMMAND_REMOVE] = {"remove", ACT_USAGE, "remove messages for good, without a bounce",
+		"A message in transfer is removed when the transfer ends.\n" ACT_DETAILS, CONDITIONS | ACT, true, 0,
+		ANY_NUMBER},
+	[COMMAND_BOUNCE] = {"bounce", ACT_USAGE, "return messages to their senders now",
+		"All recipients that are not finished fail, held ones too, and the sender gets a bounce\n"
+		"with your --because. A message in transfer is returned when the transfer ends.\n" ACT_DETAILS,
+		CONDITIONS | ACT, true, 0, ANY_NUMBER},
+	[COMMAND_REDIRECT] = {"redirect", "--to RELAY | --undo ID... | - | CONDITIONS | --all",
+		"send messages to another next hop",
+		"RELAY is what route { relay } takes: HOST, [HOST] or an address, may be with :PORT, or\n"
+		"several of them separated by commas. It holds until --undo (or --to -), across restarts.\n"
+		"The messages are due now.\n" ACT_DETAILS,
+		CONDITIONS | ACT | REDIRECT, true, 0, ANY_NUMBER},
+	[COMMAND_SUSPEND] = {"suspend", "SITE [--for TIME] [--because TEXT]",
+		"make no new connections to a destination",
+		"SITE is as in summary, or a shell pattern of sites ('*.example.com'); it need not exist\n"
+		"yet. Its mail waits, and says so; it still expires. Deliveries under way end. It holds\n"
+		"until resumed or for the time of --for, across restarts.\n",
+		SUSPEND | REASON, false, 1, 1},
+	[COMMAND_RESUME] = {"resume", "SITE", "let mail flow to a suspended destination again",
+		"SITE is as it was suspended, or a shell pattern: '*' resumes all.\n", 0, false, 1, 1},
 	[COMMAND_TRACE] = {"trace", "DOMAIN [--connect]",
 		"show the route to a domain and the addresses that would be tried",
 		"With each address comes what is remembered of it. --connect tries them now, sends no mail\n"
 		"and shows how each path fared.\n",
-		CONNECT, 1, 1},
-	[COMMAND_STATUS] = {"status", "", "show the daemon's state and what it has counted", "", 0, 0, 0},
+		CONNECT, false, 1, 1},
+	[COMMAND_CONFIG] = {"config", "[KEY | BLOCK | BLOCK.KEY]",
+		"show the settings in force and where each comes from",
+		"A route or listener may be named by its title, too.\n", 0, false, 0, 1},
+	[COMMAND_STATUS] = {"status", "", "show the daemon's state and what it has counted", "", 0, false, 0, 0},
 	[COMMAND_VERIFY] = {"verify", "DIR [--read-only]", "check every record and body of a spool that is not in use",
 		"Needs no daemon. A spool in use is refused unless --read-only; then what is being written\n"
 		"meanwhile may be reported as torn. Exits 65 if something is damaged.\n",
-		READ_ONLY, 1, 1},
-	[COMMAND_VERSION] = {"version", "", "show the versions of relayq and of the daemon", "", 0, 0, 0},
-	[COMMAND_HELP] = {"help", "[COMMAND]", "show all commands, or the page of one", "", 0, 0, 1},
+		READ_ONLY, false, 1, 1},
+	[COMMAND_VERSION] = {"version", "", "show the versions of relayq and of the daemon", "", 0, false, 0, 0},
+	[COMMAND_HELP] = {"help", "[COMMAND]", "show all commands, or the page of one", "", 0, false, 0, 1},
 };
 
 #define AT(member) offsetof(struct options, member)
 const struct command_option command_options[] = {
-	{"-c", OPTION_TEXT, 0, AT(socket), "SOCKET",
+	{"-c", OPTION_TEXT, 0, false, AT(socket), "SOCKET",
 		"control socket of the daemon (else RELAY64_CONTROL, else the usual places)"},
-	{"--json", OPTION_FLAG, 0, AT(json), NULL, "one JSON object a line"},
-	{"--sender", OPTION_TEXT, FILTER, AT(sender), "ADDRESS", "of this sender; @DOMAIN; <> is the null sender"},
-	{"--rcpt", OPTION_TEXT, FILTER, AT(rcpt), "ADDRESS", "with this unfinished recipient; or @DOMAIN"},
-	{"--site", OPTION_TEXT, FILTER, AT(site), "SITE", "waiting for this destination (see summary)"},
-	{"--domain", OPTION_TEXT, FILTER, AT(domain), "DOMAIN", "with an unfinished recipient in this domain"},
-	{"--state", OPTION_TEXT, FILTER, AT(state), "STATE", "active, ready, routing, resting, deferred or held"},
-	{"--older", OPTION_TIME, FILTER, AT(older_ms), "TIME", "in the queue for longer than 30s, 5m, 4h, 2d, 1w"},
-	{"--younger", OPTION_TIME, FILTER, AT(younger_ms), "TIME", "in the queue for less than that"},
-	{"--larger", OPTION_SIZE, FILTER, AT(larger), "SIZE", "larger than 500, 10K, 5M bytes"},
-	{"--reason", OPTION_TEXT, REASON, AT(reason), "TEXT",
-		"list: the reason for waiting contains this; else: why, for log and show"},
-	{"--after", OPTION_TEXT, FILTER, AT(after), "ID", "only messages behind this one"},
-	{"--limit", OPTION_COUNT, PAGE, AT(limit), "N", "at most so many"},
-	{"--connect", OPTION_FLAG, CONNECT, AT(connect), NULL, "connect now and show how each path fared"},
-	{"--read-only", OPTION_FLAG, READ_ONLY, AT(read_only), NULL, "also look at a spool that a daemon uses"},
+	{"--json", OPTION_FLAG, 0, false, AT(json), NULL, "one JSON object a line"},
+	{"--sender", OPTION_TEXT, FILTER | FOLLOW, true, AT(sender), "ADDRESS",
+		"of this sender; @DOMAIN; <> is the null sender"},
+	{"--rcpt", OPTION_TEXT, FILTER | FOLLOW, true, AT(rcpt), "ADDRESS",
+		"with this unfinished recipient; or @DOMAIN"},
+	{"--site", OPTION_TEXT, FILTER | FOLLOW, true, AT(site), "SITE", "waiting for this destination (see summary)"},
+	{"--domain", OPTION_TEXT, FILTER, true, AT(domain), "DOMAIN", "with an unfinished recipient in this domain"},
+	{"--state", OPTION_TEXT, FILTER, true, AT(state), "STATE",
+		"active, ready, routing, resting, suspended, deferred or held"},
+	{"--older", OPTION_TIME, FILTER, true, AT(older_ms), "TIME",
+		"in the queue for longer than 30s, 5m, 4h, 2d, 1w"},
+	{"--younger", OPTION_TIME, FILTER, true, AT(younger_ms), "TIME", "in the queue for less than that"},
+	{"--larger", OPTION_SIZE, FILTER, true, AT(larger), "SIZE", "larger than 500, 10K, 5M bytes"},
+	{"--reason", OPTION_TEXT, REASON, true, AT(reason), "TEXT",
+		"the reason for waiting contains this; with IDs, and of suspend: as --because"},
+	{"--after", OPTION_TEXT, AFTER, true, AT(after), "ID", "only messages behind this one"},
+	{"--limit", OPTION_COUNT, PAGE, false, AT(limit), "N", "at most so many"},
+	{"--because", OPTION_TEXT, ACT | SUSPEND, false, AT(because), "TEXT", "why, for log, show and bounce"},
+	{"--all", OPTION_FLAG, ACT, false, AT(all), NULL, "every message in the queue"},
+	{"--dry-run", OPTION_FLAG, ACT, false, AT(dry_run), NULL, "say what would be done, change nothing"},
+	{"--to", OPTION_TEXT, REDIRECT, false, AT(to), "RELAY", "the next hop; - is as --undo"},
+	{"--undo", OPTION_FLAG, REDIRECT, false, AT(undo), NULL, "back to what its routes say"},
+	{"--for", OPTION_TIME, SUSPEND, false, AT(for_ms), "TIME", "end by itself after that, such as 30m, 2h"},
+	{"--id", OPTION_TEXT, FOLLOW, false, AT(id), "ID", "of messages whose ID begins so, and bounces of them"},
+	{"--event", OPTION_TEXT, FOLLOW, false, AT(event), "WORD,...", "only these: delivered, deferred, failed, ..."},
+	{"--connect", OPTION_FLAG, CONNECT, false, AT(connect), NULL, "connect now and show how each path fared"},
+	{"--read-only", OPTION_FLAG, READ_ONLY, false, AT(read_only), NULL, "also look at a spool that a daemon uses"},
 };
 const unsigned command_option_count = sizeof command_options / sizeof command_options[0];
 
@@ -109,6 +171,9 @@ const char *command_suggest(const char *name)
 	static const char *const others[][2] = {{"ls", "list"}, {"queue", "list"}, {"mailq", "list"},
 		{"flush", "retry"}, {"kick", "retry"}, {"delete", "remove"}, {"rm", "remove"}, {"del", "remove"},
 		{"unhold", "release"}, {"freeze", "hold"}, {"thaw", "release"}, {"stats", "status"},
+		{"return", "bounce"}, {"fail", "bounce"}, {"reroute", "redirect"}, {"pause", "suspend"},
+		{"stop", "suspend"}, {"start", "resume"}, {"continue", "resume"}, {"watch", "tail"}, {"follow", "tail"},
+		{"log", "tail"}, {"qshape", "summary"}, {"why", "reasons"}, {"conf", "config"}, {"settings", "config"},
 		{"check", "verify"}, {"fsck", "verify"}};
 	for (size_t i = 0; i < sizeof others / sizeof others[0]; i++)
 		if (strcmp(others[i][0], name) == 0)
@@ -120,6 +185,26 @@ const char *command_suggest(const char *name)
 		if (d < least && d < strlen(commands[i].name)) {
 			least = d;
 			best = commands[i].name;
+		}
+	}
+	return best;
+}
+
+static bool has_option(const struct command *c, const struct command_option *o)
+{
+	return o->bit == 0 || c == NULL || (c->options & o->bit) != 0;
+}
+
+const char *option_suggest(const struct command *c, const char *name)
+{
+	const char *best = NULL;
+	unsigned least = 3;
+	for (unsigned i = 0; i < command_option_count; i++) {
+		const struct command_option *o = &command_options[i];
+		unsigned d = has_option(c, o) ? distance(name, o->name) : NAME;
+		if (d < least && d + 2 < strlen(o->name)) {
+			least = d;
+			best = o->name;
 		}
 	}
 	return best;

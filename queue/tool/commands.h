@@ -13,11 +13,18 @@ enum command_id {
 	COMMAND_SHOW,
 	COMMAND_CAT,
 	COMMAND_SUMMARY,
+	COMMAND_REASONS,
+	COMMAND_TAIL,
 	COMMAND_RETRY,
 	COMMAND_HOLD,
 	COMMAND_RELEASE,
 	COMMAND_REMOVE,
+	COMMAND_BOUNCE,
+	COMMAND_REDIRECT,
+	COMMAND_SUSPEND,
+	COMMAND_RESUME,
 	COMMAND_TRACE,
+	COMMAND_CONFIG,
 	COMMAND_STATUS,
 	COMMAND_VERIFY,
 	COMMAND_VERSION,
@@ -33,6 +40,7 @@ struct command {
 	const char *summary; /* one line */
 	const char *details; /* further lines, each ended; "" */
 	unsigned options;    /* bits of command_option's rows, besides those for all */
+	bool acts;	     /* on messages: by IDs, by conditions, or on all */
 	int least, most;     /* arguments; ANY_NUMBER */
 };
 extern const struct command commands[COMMAND_COUNT];
@@ -42,13 +50,18 @@ struct options {
 	const struct command *command;
 	const char *socket; /* -c; NULL */
 	bool json;
-	/* list; NULL and 0: not given */
+	/* conditions, and which page; NULL and 0: not given */
 	const char *sender, *rcpt, *site, *domain, *state, *after;
 	uint64_t older_ms, younger_ms, larger, limit;
-	const char *reason; /* list, hold, remove */
-	bool connect;	    /* trace */
-	bool read_only;	    /* verify */
-	char *const *args;  /* what follows, options taken out */
+	const char *reason; /* a condition */
+	/* what changes something; NULL and 0: not given */
+	const char *because, *to;
+	uint64_t for_ms;
+	bool undo, all, dry_run;
+	const char *id, *event; /* tail */
+	bool connect;		/* trace */
+	bool read_only;		/* verify */
+	char *const *args;	/* what follows, options taken out */
 	int arg_count;
 };
 
@@ -56,7 +69,8 @@ enum option_kind { OPTION_FLAG, OPTION_TEXT, OPTION_TIME, OPTION_SIZE, OPTION_CO
 struct command_option {
 	const char *name; /* with its dashes */
 	enum option_kind kind;
-	unsigned bit;	   /* 0: for all commands */
+	unsigned bit;	   /* of commands that have it; 0: all */
+	bool condition;	   /* names messages */
 	size_t at;	   /* in struct options */
 	const char *value; /* what stands for it in help; NULL for flags */
 	const char *help;
@@ -67,6 +81,8 @@ extern const unsigned command_option_count;
 const struct command *command_find(const char *name);
 /* The name that was probably meant, or NULL. */
 const char *command_suggest(const char *name);
+/* The option of the command (NULL: of any) that was probably meant, or NULL. */
+const char *option_suggest(const struct command *c, const char *name);
 /* A page on one command, or, with NULL, the list of all. */
 void command_help(FILE *out, const struct command *c);
 

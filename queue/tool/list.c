@@ -5,6 +5,7 @@
 
 #include "conf/clock.h"
 #include "queue/tool/client.h"
+#include "queue/tool/conditions.h"
 #include "queue/tool/table.h"
 #include "queue/tool/text.h"
 
@@ -23,32 +24,11 @@ static const struct column columns[] = {
 };
 enum { COLUMNS = sizeof columns / sizeof columns[0] };
 
-static void set_text(json_t *request, const char *name, const char *value)
-{
-	if (value != NULL)
-		json_object_set_new(request, name, json_string(value));
-}
-
-static void set_number(json_t *request, const char *name, uint64_t value)
-{
-	if (value != 0)
-		json_object_set_new(request, name, json_integer((json_int_t)value));
-}
-
 static json_t *request_of(const struct options *o, const char *after, uint64_t limit)
 {
-	json_t *r = json_pack("{s:s}", "command", "list");
-	set_text(r, "sender", o->sender);
-	set_text(r, "rcpt", o->rcpt);
-	set_text(r, "site", o->site);
-	set_text(r, "domain", o->domain);
-	set_text(r, "state", o->state);
-	set_text(r, "reason", o->reason);
-	set_number(r, "older_ms", o->older_ms);
-	set_number(r, "younger_ms", o->younger_ms);
-	set_number(r, "larger", o->larger);
-	set_text(r, "after", after);
-	set_number(r, "limit", limit);
+	json_t *r = conditions_request(o);
+	request_text(r, "after", after);
+	request_number(r, "limit", limit);
 	return r;
 }
 
@@ -93,10 +73,11 @@ static void print_for_pipe(struct tool *t, const json_t *m)
 	buf_init(&rcpts, 65536);
 	put_rcpts(&rcpts, m, SIZE_MAX);
 	const json_t *r = speaking_rcpt(m);
-	fprintf(t->out, "%s\t%s\t%s\t%s\t%s\t%llu\t%s\t%s\n", line_text(m, "id"), sender_of(m),
+	const char *redirect = line_text(m, "redirect");
+	fprintf(t->out, "%s\t%s\t%s\t%s\t%s\t%llu\t%s\t%s%s%s\n", line_text(m, "id"), sender_of(m),
 		rcpts.len ? (char *)rcpts.data : "", line_text(r, "state"),
 		clock_stamp(line_number(m, "arrival_ms"), stamp), (unsigned long long)line_number(m, "size"),
-		line_text(r, "site"), reason_of(m));
+		line_text(r, "site"), reason_of(m), *redirect ? "\t" : "", redirect);
 	buf_fini(&rcpts);
 }
 
@@ -108,7 +89,10 @@ static int print_table(struct tool *t, const json_t *page, uint64_t now_ms)
 	size_t i;
 	json_array_foreach(page, i, m)
 	{
-		char age[CLOCK_SPAN], size[TEXT_SIZE];
+		char age[CLOCK_SPAN], size[TEXT_SIZE], reason[CELL];
+		const char *redirect = line_text(m, "redirect");
+		snprintf(reason, sizeof reason, "%s%s%s%s", *redirect ? "(to " : "", redirect, *redirect ? ") " : "",
+			reason_of(m));
 		struct buf rcpts;
 		buf_init(&rcpts, CELL);
 		put_rcpts(&rcpts, m, 1);
@@ -116,7 +100,7 @@ static int print_table(struct tool *t, const json_t *page, uint64_t now_ms)
 		const char *const cells[COLUMNS] = {line_text(m, "id"),
 			clock_span(now_ms > arrival ? (now_ms - arrival) / 1000 * 1000 : 0, age),
 			text_size(line_number(m, "size"), size), line_text(speaking_rcpt(m), "state"), sender_of(m),
-			rcpts.len ? (char *)rcpts.data : "", reason_of(m)};
+			rcpts.len ? (char *)rcpts.data : "", reason};
 		if (err == 0)
 			err = table_row(table, cells);
 		buf_fini(&rcpts);

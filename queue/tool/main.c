@@ -7,10 +7,14 @@
 
 #include "queue/tool/act.h"
 #include "queue/tool/client.h"
+#include "queue/tool/config.h"
 #include "queue/tool/list.h"
 #include "queue/tool/options.h"
+#include "queue/tool/reasons.h"
 #include "queue/tool/show.h"
 #include "queue/tool/status.h"
+#include "queue/tool/suspend.h"
+#include "queue/tool/tail.h"
 #include "queue/tool/trace.h"
 #include "queue/tool/verify.h"
 
@@ -38,6 +42,13 @@ static enum tool_exit (*const runs[COMMAND_COUNT])(struct tool *t) = {
 	[COMMAND_HOLD] = run_act,
 	[COMMAND_RELEASE] = run_act,
 	[COMMAND_REMOVE] = run_act,
+	[COMMAND_BOUNCE] = run_act,
+	[COMMAND_REDIRECT] = run_act,
+	[COMMAND_REASONS] = run_reasons,
+	[COMMAND_TAIL] = run_tail,
+	[COMMAND_SUSPEND] = run_suspend,
+	[COMMAND_RESUME] = run_resume,
+	[COMMAND_CONFIG] = run_config,
 	[COMMAND_TRACE] = run_trace,
 	[COMMAND_STATUS] = run_status,
 	[COMMAND_VERIFY] = run_verify,

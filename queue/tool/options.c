@@ -2,6 +2,7 @@
 #include "queue/tool/options.h"
 
 #include <errno.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -84,21 +85,57 @@ static const struct command_option *find_option(const char *arg, const char **va
 	return NULL;
 }
 
-static int check(const struct options *o, unsigned given, char why[256])
+static int refuse(char why[256], const char *format, ...) __attribute__((format(printf, 2, 3)));
+static int refuse(char why[256], const char *format, ...)
+{
+	va_list args;
+	va_start(args, format);
+	vsnprintf(why, 256, format, args);
+	va_end(args);
+	return -EINVAL;
+}
+
+/* What acts on messages needs IDs, conditions or --all, one of the three. With IDs --reason is no condition. */
+static int check_acting(struct options *o, bool conditions, char why[256])
 {
 	const struct command *c = o->command;
+	const char *to = o->to;
+	if (o->arg_count != 0 && o->reason != NULL && o->because == NULL) {
+		o->because = o->reason;
+		o->reason = NULL;
+		conditions = o->sender || o->rcpt || o->site || o->domain || o->state || o->older_ms || o->younger_ms ||
+			     o->larger;
+	}
+	if ((o->arg_count != 0) + conditions + o->all > 1)
+		return refuse(why, "%s takes IDs, conditions or --all, one of the three", c->name);
+	if (o->arg_count == 0 && !conditions && !o->all)
+		return refuse(why,
+			"%s which messages? Give IDs, or conditions such as --site or --older, or --all for every one; "
+			"relayq help %s",
+			c->name, c->name);
+	if (c != &commands[COMMAND_REDIRECT])
+		return 0;
+	if ((to != NULL) == o->undo)
+		return refuse(why, "redirect needs --to RELAY, or --undo");
+	o->undo = o->undo || strcmp(to, "-") == 0;
+	return 0;
+}
+
+static int check(struct options *o, unsigned given, char why[256])
+{
+	const struct command *c = o->command;
+	bool conditions = false;
 	for (unsigned i = 0; i < command_option_count; i++) {
 		const struct command_option *row = &command_options[i];
-		if ((given >> i & 1) && row->bit != 0 && (c->options & row->bit) == 0) {
-			snprintf(why, 256, "%s does not go with %s; try: relayq help %s", row->name, c->name, c->name);
-			return -EINVAL;
-		}
+		if ((given >> i & 1) == 0)
+			continue;
+		if (row->bit != 0 && (c->options & row->bit) == 0)
+			return refuse(why, "%s does not go with %s; try: relayq help %s", row->name, c->name, c->name);
+		conditions = conditions || row->condition;
 	}
-	if (o->arg_count < c->least || (c->most != ANY_NUMBER && o->arg_count > c->most)) {
-		snprintf(why, 256, "usage: relayq %s%s%s", c->name, c->usage[0] ? " " : "", c->usage);
-		return -EINVAL;
-	}
-	return 0;
+	if (o->arg_count < c->least || (c->most != ANY_NUMBER && o->arg_count > c->most))
+		return refuse(why, "usage: relayq %s%s%s", c->name, c->usage[0] ? " " : "", c->usage);
+	return c->acts ? check_acting(o, conditions, why) : 0;
 }
 
 static int find_command(struct options *o, const char *name, char why[256])
@@ -112,6 +149,17 @@ static int find_command(struct options *o, const char *name, char why[256])
 	else
 		snprintf(why, 256, "no command \"%.64s\"; relayq help lists them", name);
 	return -EINVAL;
+}
+
+static int no_option(const struct options *o, const char *arg, char why[256])
+{
+	char name[64];
+	snprintf(name, sizeof name, "%.*s", (int)strcspn(arg, "="), arg);
+	const char *meant = option_suggest(o->command, name);
+	if (meant != NULL)
+		return refuse(why, "no option \"%.64s\": did you mean %s?", arg, meant);
+	return refuse(why, "no option \"%.64s\"; relayq help%s%s lists them", arg, o->command ? " " : "",
+		o->command ? o->command->name : "");
 }
 
 int options_parse(struct options *out, int argc, char **argv, char why[256])
@@ -147,9 +195,7 @@ int options_parse(struct options *out, int argc, char **argv, char why[256])
 		const char *value;
 		const struct command_option *row = find_option(arg, &value);
 		if (row == NULL) {
-			snprintf(why, 256, "no option \"%.64s\"; relayq help%s%s lists them", arg, o.command ? " " : "",
-				o.command ? o.command->name : "");
-			return -EINVAL;
+			return no_option(&o, arg, why);
 		}
 		if (row->kind == OPTION_FLAG ? value != NULL : value == NULL && ++i == argc) {
 			snprintf(why, 256, "%s %s", row->name,

@@ -31,6 +31,8 @@ static void print_message(struct tool *t, const json_t *m)
 		fputc('\n', t->out);
 	if (reason[0])
 		fprintf(t->out, "Reason     %s\n", reason);
+	if (line_text(m, "redirect")[0])
+		fprintf(t->out, "Redirected to %s\n", line_text(m, "redirect"));
 }
 
 /* "now", or the time and how long that is from now. */
@@ -49,12 +51,17 @@ static void print_rcpt(struct page *p, const json_t *r)
 {
 	struct tool *t = p->tool;
 	const char *state = line_text(r, "state"), *site = line_text(r, "site"), *reason = line_text(r, "reason");
+	char stamp[CLOCK_STAMP];
 	if (p->rcpts++ == 0)
 		fprintf(t->out, "\nRecipients that are not finished:\n");
 	fprintf(t->out, "  <%s> %s", line_text(r, "address"), state);
 	if (strcmp(state, "deferred") == 0 || strcmp(state, "resting") == 0) {
 		fputs(", ", t->out);
 		print_next(t, line_number(r, "next_ms"));
+	} else if (strcmp(state, "suspended") == 0 && line_number(r, "next_ms") == 0) {
+		fputs(" until its site is resumed", t->out);
+	} else if (strcmp(state, "suspended") == 0) {
+		fprintf(t->out, " until %s", clock_stamp(line_number(r, "next_ms"), stamp));
 	}
 	fprintf(t->out, ", %llu attempt%s", (unsigned long long)line_number(r, "attempts"),
 		line_number(r, "attempts") == 1 ? "" : "s");
@@ -101,7 +108,8 @@ static void print_attempt(struct page *p, const json_t *a)
 	char stamp[CLOCK_STAMP], span[CLOCK_SPAN];
 	if (p->attempts++ == 0)
 		fprintf(t->out, "\nAttempts, oldest first:\n");
-	fprintf(t->out, "  %s site %s, took %s", clock_stamp(line_number(a, "when_ms"), stamp), line_text(a, "site"),
+	const char *site = line_text(a, "site"); /* none where an operator ended it */
+	fprintf(t->out, "  %s%s%s, took %s", clock_stamp(line_number(a, "when_ms"), stamp), *site ? " site " : "", site,
 		clock_span(line_number(a, "took_ms"), span));
 	if (line_number(a, "next_ms") != 0)
 		fprintf(t->out, ", next try %s", clock_stamp(line_number(a, "next_ms"), stamp));

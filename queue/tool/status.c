@@ -29,12 +29,39 @@ enum { COLUMNS = sizeof columns / sizeof columns[0] };
 
 struct summary {
 	struct table *table;
+	json_t *suspensions;
 	int err;
 };
+
+static void print_suspensions(struct tool *t, const json_t *all)
+{
+	const json_t *s;
+	size_t i;
+	json_array_foreach(all, i, s)
+	{
+		char since[CLOCK_STAMP], until[CLOCK_STAMP];
+		uint64_t end = line_number(s, "until_ms");
+		const char *reason = line_text(s, "reason");
+		if (i == 0)
+			fprintf(t->out, "\nSuspended by operators:\n");
+		fprintf(t->out, "  %s since %s%s%s by %s%s%s\n", line_text(s, "site"),
+			clock_stamp(line_number(s, "since_ms"), since), end ? " until " : "",
+			end ? clock_stamp(end, until) : "", line_text(s, "by"), *reason ? ": " : "", reason);
+	}
+}
+
+static bool keep_suspension(struct summary *sum, const json_t *s)
+{
+	if (json_array_append(sum->suspensions, (json_t *)(uintptr_t)s) != 0)
+		sum->err = -1;
+	return sum->err == 0;
+}
 
 static bool on_site(void *arg, const json_t *s)
 {
 	struct summary *sum = arg;
+	if (strcmp(line_text(s, "type"), "suspension") == 0)
+		return keep_suspension(sum, s);
 	bool total = strcmp(line_text(s, "type"), "total") == 0;
 	char numbers[AGES + 2][NUMBER], span[CLOCK_SPAN], state[600];
 	const json_t *ages = json_object_get(s, "ages");
@@ -51,7 +78,9 @@ static bool on_site(void *arg, const json_t *s)
 	snprintf(numbers[AGES + 1], NUMBER, "%llu", (unsigned long long)line_number(s, "connections"));
 	cells[c++] = numbers[AGES + 1];
 	uint64_t probe = line_number(s, "probe_ms"), now = clock_wall_ms();
-	if (line_true(s, "resting"))
+	if (line_text(s, "suspended")[0])
+		snprintf(state, sizeof state, "%s", line_text(s, "suspended"));
+	else if (line_true(s, "resting"))
 		snprintf(state, sizeof state, "rests, probe in %s: %s",
 			clock_span(probe > now ? (probe - now) / 1000 * 1000 : 0, span), line_text(s, "reason"));
 	else
@@ -64,8 +93,8 @@ static bool on_site(void *arg, const json_t *s)
 
 enum tool_exit run_summary(struct tool *t)
 {
-	struct summary sum = {.table = table_new(columns, COLUMNS)};
-	if (sum.table == NULL)
+	struct summary sum = {.table = table_new(columns, COLUMNS), .suspensions = json_array()};
+	if (sum.table == NULL || sum.suspensions == NULL)
 		return tool_fail(t, TOOL_UNAVAILABLE, "out of memory");
 	json_t *request = json_pack("{s:s}", "command", "summary");
 	if (t->options->limit != 0 && request != NULL)
@@ -73,6 +102,9 @@ enum tool_exit run_summary(struct tool *t)
 	enum tool_exit code = client_ask(t, request, on_site, &sum, NULL);
 	if (code == TOOL_OK && !t->options->json && sum.err == 0)
 		sum.err = table_print(sum.table, t->out, t->out_is_terminal ? t->width : 1000);
+	if (code == TOOL_OK && !t->options->json)
+		print_suspensions(t, sum.suspensions);
+	json_decref(sum.suspensions);
 	if (sum.err != 0)
 		code = tool_fail(t, TOOL_UNAVAILABLE, "out of memory");
 	table_free(sum.table);

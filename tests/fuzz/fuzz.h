@@ -25,6 +25,7 @@
 	X(dns)                                                                                                         \
 	X(envelope)                                                                                                    \
 	X(logline)                                                                                                     \
+	X(normalise)                                                                                                   \
 	X(notice)                                                                                                      \
 	X(proxy)                                                                                                       \
 	X(record)                                                                                                      \

@@ -47,6 +47,11 @@ static int no_hold(void *arg, uint64_t id, bool held, const char *reason, struct
 	(void)arg, (void)id, (void)held, (void)reason, (void)newest;
 	return 0;
 }
+static int no_redirect(void *arg, uint64_t id, const char *relay, struct place newest)
+{
+	(void)arg, (void)id, (void)relay, (void)newest;
+	return 0;
+}
 static int no_removal(void *arg, uint64_t id)
 {
 	(void)arg, (void)id;
@@ -61,6 +66,7 @@ static const struct store_replay no_replay = {
 	.message = no_message,
 	.outcome = no_outcome,
 	.held = no_hold,
+	.redirected = no_redirect,
 	.removed = no_removal,
 	.damaged = no_damage,
 };

@@ -21,7 +21,10 @@
 #include "conf/clock.h"
 #include "conf/counter.h"
 #include "conf/id.h"
+#include "conf/log.h"
+#include "conf/tap.h"
 #include "queue/control/control.h"
+#include "queue/control/answer.h"
 #include "queue/control/json.h"
 #include "queue/control/socket.h"
 #include "tests/unit/inspect_fake.h"
@@ -73,6 +76,7 @@ static int stop(void **state)
 	for (int i = 0; i < 10; i++)
 		turn();
 	assert_int_equal(ioloop_join(&loop), 0);
+	fake_fini(&queue);
 	return 0;
 }
 
@@ -202,6 +206,19 @@ static void test_requests_and_their_ends(void **state)
 		{"{\"v\":1,\"command\":\"trace\",\"domain\":\"example.com\",\"connect\":true}", "path", "end", 1},
 		{"{\"v\":1,\"command\":\"trace\",\"domain\":\"a b\"}", "route", "argument", 0},
 		{"{\"v\":1,\"command\":\"retry\",\"ids\":[\"00001\",\"7\",\"0\",\"!\"]}", "done", "end", 4},
+		{"{\"v\":1,\"command\":\"retry\",\"all\":true}", "done", "end", 3},
+		{"{\"v\":1,\"command\":\"retry\",\"sender\":\"<>\",\"dry_run\":true}", "done", "end", 1},
+		{"{\"v\":1,\"command\":\"reasons\"}", "reason", "end", 1},
+		{"{\"v\":1,\"command\":\"reasons\",\"limit\":1}", "others", "end", 0},
+		{"{\"v\":1,\"command\":\"config\",\"key\":\"retry.first\"}", "setting", "end", 1},
+		{"{\"v\":1,\"command\":\"config\",\"key\":\"retry\"}", "setting", "end", 5},
+		{"{\"v\":1,\"command\":\"config\",\"key\":\"a.example\"}", "setting", "end", 2},
+		{"{\"v\":1,\"command\":\"config\",\"key\":\"retry.frist\"}", "setting", "not-found", 0},
+		{"{\"v\":1,\"command\":\"resume\",\"site\":\"x\"}", "", "not-found", 0},
+		{"{\"v\":1,\"command\":\"suspend\",\"site\":\"*.example\",\"for_ms\":5}", "", "end", 0},
+		{"{\"v\":1,\"command\":\"summary\"}", "suspension", "end", 1},
+		{"{\"v\":1,\"command\":\"resume\",\"site\":\"*.example\"}", "", "end", 0},
+		{"{\"v\":1,\"command\":\"summary\"}", "suspension", "end", 0},
 		/* refused */
 		{"", "", "syntax", 0},
 		{"x", "", "syntax", 0},
@@ -226,6 +243,17 @@ static void test_requests_and_their_ends(void **state)
 		{"{\"v\":1,\"command\":\"retry\",\"ids\":[]}", "", "argument", 0},
 		{"{\"v\":1,\"command\":\"retry\",\"ids\":[1]}", "", "argument", 0},
 		{"{\"v\":1,\"command\":\"retry\",\"ids\":[\"1\"],\"reason\":\"x\"}", "", "argument", 0},
+		{"{\"v\":1,\"command\":\"retry\"}", "", "argument", 0},
+		{"{\"v\":1,\"command\":\"remove\",\"dry_run\":true}", "", "argument", 0},
+		{"{\"v\":1,\"command\":\"remove\",\"all\":false}", "", "argument", 0},
+		{"{\"v\":1,\"command\":\"remove\",\"all\":true,\"sender\":\"a\"}", "", "argument", 0},
+		{"{\"v\":1,\"command\":\"redirect\",\"all\":true}", "", "argument", 0},
+		{"{\"v\":1,\"command\":\"redirect\",\"all\":true,\"to\":\"a b\"}", "", "argument", 0},
+		{"{\"v\":1,\"command\":\"redirect\",\"all\":true,\"to\":7}", "", "argument", 0},
+		{"{\"v\":1,\"command\":\"hold\",\"all\":true,\"to\":\"h\"}", "", "argument", 0},
+		{"{\"v\":1,\"command\":\"suspend\"}", "", "argument", 0},
+		{"{\"v\":1,\"command\":\"suspend\",\"site\":\"x\",\"for_ms\":-1}", "", "argument", 0},
+		{"{\"v\":1,\"command\":\"tail\",\"id\":\"u\"}", "", "argument", 0},
 		{"{\"v\":1,\"command\":\"trace\",\"domain\":\"a\",\"connect\":1}", "", "argument", 0},
 	};
 	struct peer p;
@@ -249,7 +277,7 @@ static void test_actions(void **state)
 	(void)state;
 	struct peer p;
 	peer_open(&p);
-	say(&p, "{\"v\":1,\"command\":\"hold\",\"ids\":[\"00001\",\"00001\",\"00009\"],\"reason\":\"looks odd\"}\n");
+	say(&p, "{\"v\":1,\"command\":\"hold\",\"ids\":[\"00001\",\"00001\",\"00009\"],\"because\":\"looks odd\"}\n");
 	static const struct {
 		bool ok;
 		const char *code;
@@ -277,6 +305,176 @@ static void test_actions(void **state)
 	assert_int_equal(answer(&p, "message", &end), 2);
 	json_decref(end);
 	peer_close(&p);
+}
+
+static void test_actions_on_all(void **state)
+{
+	(void)state;
+	struct peer p;
+	json_t *end;
+	queue.messages = 2000;
+	peer_open(&p);
+	say(&p, "{\"v\":1,\"command\":\"redirect\",\"all\":true,\"to\":\"MX.example:2525\",\"dry_run\":true}\n");
+	assert_int_equal(answer(&p, "done", &end), 2000);
+	assert_int_equal(number_at(end, "count"), 2000);
+	assert_true(json_is_true(json_object_get(end, "dry_run")));
+	json_decref(end);
+	assert_int_equal(queue.acts, 0);
+	/* the disk is behind: it goes on by itself, a little later */
+	queue.behind = 7;
+	queue.lists = 0;
+	say(&p, "{\"v\":1,\"command\":\"redirect\",\"sender\":\"alice@example.org\",\"to\":\"MX.example:2525\"}\n");
+	assert_int_equal(answer(&p, "done", &end), 1999);
+	json_decref(end);
+	assert_int_equal(queue.acts, 1999);
+	assert_int_equal(queue.behind, 0);
+	assert_string_equal(queue.to, "mx.example:2525");
+	assert_in_range(queue.lists, 1999 / ANSWER_ACTS, 2000 / ANSWER_ACTS + 2);
+	/* refused ones are counted */
+	say(&p, "{\"v\":1,\"command\":\"release\",\"all\":true}\n");
+	assert_int_equal(answer(&p, "done", &end), 2000);
+	assert_int_equal(number_at(end, "count"), 0);
+	assert_int_equal(number_at(end, "refused"), 2000);
+	json_decref(end);
+	peer_close(&p);
+}
+
+/* What came after the request is not meant: an action on all ends though mail keeps coming. */
+static void test_later_mail_is_not_meant(void **state)
+{
+	(void)state;
+	struct control_request r;
+	enum control_error what;
+	char why[256];
+	static const char line[] = "{\"v\":1,\"command\":\"hold\",\"all\":true}";
+	struct buf out;
+	buf_init(&out, 65536);
+	assert_int_equal(control_request_parse(&r, line, sizeof line - 1, &what, why), 0);
+	struct answer *a = answer_new(&queue, &loop.mailbox, &r, "me", &out, on_closed, NULL);
+	assert_int_equal(answer_step(a, id_time_ms(FAKE_ID(2))), ANSWER_DONE);
+	assert_int_equal(queue.acts, 2);
+	answer_free(a);
+	buf_fini(&out);
+}
+
+static unsigned tailed(struct peer *p, const char *begin)
+{
+	unsigned n = 0;
+	json_t *line;
+	while (line = hear(p), strcmp(text_at(json_object_get(line, "fields"), "event"), "last") != 0) {
+		if (strcmp(text_at(line, "type"), "event") == 0) {
+			assert_non_null(strstr(text_at(line, "line"), begin));
+			n++;
+		}
+		json_decref(line);
+	}
+	json_decref(line);
+	return n;
+}
+
+static void wait_for_tap(void)
+{
+	for (int i = 0; !tap_any() && i < TURNS; i++)
+		turn();
+	assert_true(tap_any());
+}
+
+static void log_some(void)
+{
+	LOG_INFO("delivered", LF_ID("id", FAKE_ID(1)), LF_ADDRESS("from", "alice@example.org"),
+		LF_ADDRESS("to", "bob@example.com"), LF_STR("site", "mx.example.com"));
+	LOG_INFO("failed", LF_ID("id", FAKE_ID(2)), LF_ADDRESS("from", ""), LF_ADDRESS("to", "c@example.net"),
+		LF_STR("site", "mx.example.net"));
+	LOG_INFO("bounce", LF_ID("id", FAKE_ID(3)), LF_ID("original", FAKE_ID(2)), LF_ADDRESS("to", "x@y.example"));
+	LOG_WARN("site-rests", LF_STR("site", "mx.example.com"));
+	LOG_DEBUG("connected", LF_STR("site", "mx.example.com"));
+	LOG_INFO("last", LF_ID("id", FAKE_ID(2)), LF_ADDRESS("from", ""), LF_ADDRESS("to", "bob@example.com"),
+		LF_STR("site", "mx.example.com"));
+}
+
+static void test_tail(void **state)
+{
+	(void)state;
+	static const struct {
+		const char *members;
+		unsigned lines; /* before the last */
+	} rows[] = {
+		{"", 4},
+		{",\"event\":\"failed,delivered,last\"", 2},
+		{",\"event\":\"last,fail\"", 0},
+		{",\"id\":\"00002\"", 2},
+		{",\"site\":\"MX.example.com\"", 2},
+		{",\"sender\":\"<>\"", 1},
+		{",\"rcpt\":\"@example.COM\"", 1},
+		{",\"rcpt\":\"bob@example.com\",\"sender\":\"<>\"", 0},
+	};
+	log_set(LOG_FORMAT_TEXT, LOG_LEVEL_ERROR); /* whatever the log itself has */
+	for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+		struct peer p;
+		char request[128];
+		peer_open(&p);
+		snprintf(request, sizeof request, "{\"v\":1,\"command\":\"tail\"%s}\n", rows[i].members);
+		say(&p, request);
+		wait_for_tap();
+		log_some();
+		unsigned n = tailed(&p, "");
+		if (n != rows[i].lines)
+			fail_msg("%s: %u lines", request, n);
+		peer_close(&p);
+		for (int k = 0; tap_any() && k < TURNS; k++)
+			turn();
+		assert_false(tap_any());
+	}
+	log_set(LOG_FORMAT_TEXT, LOG_LEVEL_INFO);
+}
+
+/* Who does not read loses lines, and is told how many; nobody waits. */
+static void test_tail_too_slow(void **state)
+{
+	(void)state;
+	enum { MANY = 20000 };
+	struct peer p;
+	unsigned came = 0;
+	json_int_t lost = 0;
+	log_set(LOG_FORMAT_TEXT, LOG_LEVEL_ERROR);
+	peer_open(&p);
+	say(&p, "{\"v\":1,\"command\":\"tail\"}\n");
+	wait_for_tap();
+	for (unsigned i = 0; i < MANY; i++) {
+		LOG_INFO("delivered", LF_ID("id", FAKE_ID(1)), LF_NUM("n", i));
+		if (i % 100 == 0)
+			turn();
+	}
+	while (came + lost < MANY) {
+		json_t *line = hear(&p);
+		assert_non_null(line);
+		if (strcmp(text_at(line, "type"), "lost") == 0)
+			lost += number_at(line, "lines");
+		else
+			came++;
+		json_decref(line);
+	}
+	assert_int_equal(came + lost, MANY);
+	assert_true(lost > 0 && came > 100);
+	peer_close(&p);
+	log_set(LOG_FORMAT_TEXT, LOG_LEVEL_INFO);
+}
+
+/* Half of limits { control } may look on, so that questions have room. */
+static void test_tails_are_bounded(void **state)
+{
+	(void)state;
+	struct peer p[5];
+	for (int i = 0; i < 5; i++) {
+		peer_open(&p[i]);
+		say(&p[i], "{\"v\":1,\"command\":\"tail\",\"event\":\"none\"}\n");
+	}
+	json_t *end;
+	answer(&p[4], "", &end);
+	assert_string_equal(text_at(end, "code"), "busy");
+	json_decref(end);
+	for (int i = 0; i < 5; i++)
+		peer_close(&p[i]);
 }
 
 static void test_cat_gives_the_bytes(void **state)
@@ -443,7 +641,7 @@ static bool hung_up(const struct peer *p)
 static void test_silent_clients(void **state)
 {
 	(void)state;
-	queue.conf.limits.command_time = 80;
+	queue.conf->limits.command_time = 80;
 	queue.messages = 30000;
 	struct peer mute, half, deaf, patient;
 	peer_open(&mute);
@@ -616,7 +814,8 @@ static void test_the_socket_file(void **state)
 
 	char elsewhere[80];
 	snprintf(elsewhere, sizeof elsewhere, "%s/new/sock", folder);
-	queue.conf.control = elsewhere; /* the folder is made */
+	char *kept = queue.conf->control;
+	queue.conf->control = elsewhere; /* the folder is made */
 	int fd, again;
 	ino_t inode, second;
 	assert_int_equal(control_socket_make(&fd, &inode, elsewhere, &errors), 0);
@@ -641,7 +840,7 @@ static void test_the_socket_file(void **state)
 	longer[299] = '\0';
 	assert_int_equal(control_socket_make(&fd, &inode, longer, &errors), -ENAMETOOLONG);
 	free(longer);
-	queue.conf.control = path;
+	queue.conf->control = kept;
 	buf_fini(&errors);
 }
 
@@ -667,6 +866,11 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(test_requests_and_their_ends, start, stop),
 		cmocka_unit_test_setup_teardown(test_actions, start, stop),
+		cmocka_unit_test_setup_teardown(test_actions_on_all, start, stop),
+		cmocka_unit_test_setup_teardown(test_later_mail_is_not_meant, start, stop),
+		cmocka_unit_test_setup_teardown(test_tail, start, stop),
+		cmocka_unit_test_setup_teardown(test_tail_too_slow, start, stop),
+		cmocka_unit_test_setup_teardown(test_tails_are_bounded, start, stop),
 		cmocka_unit_test_setup_teardown(test_cat_gives_the_bytes, start, stop),
 		cmocka_unit_test_setup_teardown(test_damaged_history_is_said, start, stop),
 		cmocka_unit_test_setup_teardown(test_words_of_peers_come_as_ascii, start, stop),

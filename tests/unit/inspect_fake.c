@@ -15,10 +15,23 @@ const uint64_t queue_age_limits_ms[QUEUE_AGES - 1] = {300000, 900000, 3600000, 1
 
 void fake_init(struct queue *q, struct ioloop *loop, const char *path)
 {
+	char text[256];
+	struct buf errors;
 	*q = (struct queue){.loop = loop, .messages = 3, .size = 100, .peer_words = "connection refused"};
-	q->conf.control = (char *)(uintptr_t)path;
-	q->conf.limits.control = 8;
-	q->conf.limits.command_time = 300000;
+	int n = snprintf(text, sizeof text,
+		"hostname = relay.example\ncontrol = %s\nretry {\n first = 7m\n}\nlimits { control = 8 }\n"
+		"route a.example { relay = [192.0.2.9]:2525 prefer = ipv4 }\n",
+		path);
+	buf_init(&errors, 4096);
+	if (conf_parse(&q->conf, "test.conf", text, (size_t)n, &errors) != 0)
+		abort();
+	buf_fini(&errors);
+}
+
+void fake_fini(struct queue *q)
+{
+	conf_unref(q->conf);
+	q->conf = NULL;
 }
 
 char fake_byte(uint64_t at)
@@ -29,7 +42,7 @@ char fake_byte(uint64_t at)
 const char *rcpt_state_word(enum rcpt_state s)
 {
 	static const char *const words[RCPT_STATE_COUNT] = {
-		"active", "ready", "routing", "resting", "deferred", "held", "delivered", "failed"};
+		"active", "ready", "routing", "resting", "suspended", "deferred", "held", "delivered", "failed"};
 	return (unsigned)s < RCPT_STATE_COUNT ? words[s] : "unknown";
 }
 
@@ -63,8 +76,14 @@ static void make_view(struct queue *q, uint64_t id, struct message_view *m)
 		.flags = is_held(q, id) ? ENVELOPE_HELD : 0u,
 		.sender = id >> 40 == 2 ? "" : "alice@example.org",
 		.reason = is_held(q, id) ? q->reason : "",
+		.redirect = id >> 40 == 1 ? q->to : "",
 		.rcpts = rcpts,
 		.rcpt_count = n};
+}
+
+bool queue_filter_meets(const struct queue_filter *f, const struct rcpt_view *v)
+{
+	return f->rcpt == NULL || strcmp(f->rcpt, v->address) == 0;
 }
 
 static bool matches(const struct queue_filter *f, const struct message_view *m)
@@ -285,23 +304,62 @@ void queue_trace_cancel(struct trace *t)
 
 /* ---- at once ---- */
 
-int queue_act(struct queue *q, enum queue_action action, uint64_t id, const char *reason, const char *who)
+int queue_act(struct queue *q, const struct queue_order *o, uint64_t id)
 {
 	if (!is_there(q, id))
 		return -ENOENT;
 	unsigned bit = id >> 40 < 32 ? 1u << (id >> 40) : 0;
-	snprintf(q->who, sizeof q->who, "%s", who);
-	snprintf(q->reason, sizeof q->reason, "%s", reason);
-	q->acts++;
-	if (action == QUEUE_REMOVE)
-		q->removed |= bit;
-	if ((action == QUEUE_HOLD && (q->held & bit)) || (action == QUEUE_RELEASE && !(q->held & bit)))
+	if ((o->action == QUEUE_HOLD && (q->held & bit)) || (o->action == QUEUE_RELEASE && !(q->held & bit)))
 		return -EALREADY;
-	if (action == QUEUE_HOLD)
+	if (o->dry_run)
+		return 0;
+	snprintf(q->who, sizeof q->who, "%s", o->who);
+	snprintf(q->reason, sizeof q->reason, "%s", o->reason);
+	snprintf(q->to, sizeof q->to, "%s", o->to);
+	q->acts++;
+	if (o->action == QUEUE_REMOVE || o->action == QUEUE_BOUNCE)
+		q->removed |= bit;
+	if (o->action == QUEUE_HOLD)
 		q->held |= bit;
-	if (action == QUEUE_RELEASE)
+	if (o->action == QUEUE_RELEASE)
 		q->held &= ~bit;
 	return 0;
+}
+
+bool queue_is_behind(const struct queue *q)
+{
+	struct queue *counted = (struct queue *)(uintptr_t)q;
+	return counted->behind != 0 && counted->behind-- != 0;
+}
+
+int queue_suspend(struct queue *q, const char *pattern, uint64_t for_ms, const char *reason, const char *who)
+{
+	if (strlen(pattern) > 60)
+		return -EINVAL;
+	snprintf(q->suspended_text[0], 64, "%s", pattern);
+	snprintf(q->suspended_text[1], 64, "%s", reason);
+	snprintf(q->suspended_text[2], 64, "%s", who);
+	q->suspended = (struct suspension_view){.pattern = q->suspended_text[0],
+		.reason = q->suspended_text[1],
+		.who = q->suspended_text[2],
+		.since_ms = ARRIVED,
+		.until_ms = for_ms ? ARRIVED + for_ms : 0};
+	return 0;
+}
+
+unsigned queue_resume(struct queue *q, const char *pattern, const char *who)
+{
+	(void)who;
+	bool meant = q->suspended.pattern != NULL && strcmp(q->suspended.pattern, pattern) == 0;
+	if (meant)
+		q->suspended.pattern = NULL;
+	return meant;
+}
+
+void queue_suspensions(const struct queue *q, void (*each)(void *arg, const struct suspension_view *s), void *arg)
+{
+	if (q->suspended.pattern != NULL)
+		each(arg, &q->suspended);
 }
 
 void queue_summary(struct queue *q, unsigned most, void (*each)(void *arg, const struct site_view *s),
@@ -342,5 +400,5 @@ void queue_status(struct queue *q, struct queue_status *out)
 
 const struct conf *queue_conf(const struct queue *q)
 {
-	return &q->conf;
+	return q->conf;
 }

@@ -12,7 +12,7 @@
 #define FAKE_ID(i) ((uint64_t)(i) << 40)
 
 struct queue {
-	struct conf conf;
+	struct conf *conf;
 	struct ioloop *loop;
 	unsigned messages;
 	unsigned rcpts;		/* of each message; 0: one or two */
@@ -24,11 +24,17 @@ struct queue {
 	const char *peer_words; /* reasons and replies */
 	char who[64];		/* of the last action */
 	char reason[64];
+	char to[64];
+	struct suspension_view suspended; /* one at the most; pattern NULL: none */
+	char suspended_text[3][64];
+	unsigned behind; /* so many times the disk is behind */
 	/* counted */
 	unsigned lists, acts, contents_open, traces_open, traces_cancelled, histories_open;
 };
 
+/* Reads a configuration with this control socket. */
 void fake_init(struct queue *q, struct ioloop *loop, const char *path);
+void fake_fini(struct queue *q);
 char fake_byte(uint64_t at);
 
 #endif

@@ -120,23 +120,29 @@ static void test_find(void **state)
 	fixture_end();
 }
 
+static int act(enum queue_action action, uint64_t id, const char *reason)
+{
+	const struct queue_order o = {.action = action, .reason = reason, .to = "", .who = "x"};
+	return queue_act(&fx.q, &o, id);
+}
+
 static void test_act(void **state)
 {
 	(void)state;
 	fixture_begin(NULL);
 	mail(5, NULL, "b@d.example");
-	assert_int_equal(queue_act(&fx.q, QUEUE_RELEASE, 5, NULL, "x"), -EALREADY);
-	assert_int_equal(queue_act(&fx.q, QUEUE_HOLD, 5, "ticket", "x"), 0);
-	assert_int_equal(queue_act(&fx.q, QUEUE_HOLD, 5, "ticket", "x"), -EALREADY);
+	assert_int_equal(act(QUEUE_RELEASE, 5, NULL), -EALREADY);
+	assert_int_equal(act(QUEUE_HOLD, 5, "ticket"), 0);
+	assert_int_equal(act(QUEUE_HOLD, 5, "ticket"), -EALREADY);
 	assert_string_equal(list(NULL), "5:b@d.example=held");
 	assert_string_equal(find(5)->reason, "ticket");
-	assert_int_equal(queue_act(&fx.q, QUEUE_RELEASE, 5, NULL, "x"), 0);
+	assert_int_equal(act(QUEUE_RELEASE, 5, NULL), 0);
 	assert_string_equal(list(NULL), "5:b@d.example=routing");
-	assert_int_equal(queue_act(&fx.q, QUEUE_REMOVE, 5, NULL, "x"), 0);
-	assert_int_equal(queue_act(&fx.q, QUEUE_RELEASE, 5, NULL, "x"), -ENOENT); /* too late */
+	assert_int_equal(act(QUEUE_REMOVE, 5, NULL), 0);
+	assert_int_equal(act(QUEUE_RELEASE, 5, NULL), -ENOENT); /* too late */
 	commit_all();
 	assert_null(find(5));
-	assert_int_equal(queue_act(&fx.q, QUEUE_RETRY, 5, NULL, "x"), -ENOENT);
+	assert_int_equal(act(QUEUE_RETRY, 5, NULL), -ENOENT);
 	dns_run();
 	fixture_end();
 }

@@ -411,7 +411,8 @@ void journal_clear(void)
 
 static void tell_record(const struct commit *c)
 {
-	static const char *const words[] = {"", "MESSAGE", "OUTCOME", "HOLD", "RELEASE", "REMOVE", "MOVED"};
+	static const char *const words[] = {
+		"", "MESSAGE", "OUTCOME", "HOLD", "RELEASE", "REMOVE", "MOVED", "VOID", "COMMIT", "REDIRECT"};
 	static const char *const statuses[] = {"deferred", "delivered", "failed"};
 	tell("%s %u", words[c->type], c->type == RECORD_MESSAGE ? 0 : (unsigned)c->id);
 	if (c->type == RECORD_OUTCOME) {
@@ -443,6 +444,24 @@ void store_commit(struct store *s, struct commit *c)
 		tell_record(i);
 	}
 	tell("\n");
+}
+
+int store_read_state(const struct store *s, const char *name, uint32_t version, struct buf *out)
+{
+	(void)s;
+	assert_string_equal(name, "suspended");
+	if (fx.state_len == 0)
+		return -ENOENT;
+	return version == 1 ? buf_append(out, fx.state, fx.state_len) : -EBADMSG;
+}
+
+void store_write_state(struct store *s, struct sidestate *f)
+{
+	(void)s;
+	assert_true(f->content.len <= sizeof fx.state);
+	memcpy(fx.state, f->content.data, f->content.len);
+	fx.state_len = f->content.len;
+	fx.states_written++;
 }
 
 void commit_one(int status)

@@ -16,6 +16,7 @@
 #include "queue/route.h"
 #include "queue/schedule.h"
 #include "queue/site.h"
+#include "queue/suspension.h"
 #include "tests/unit/queue_fakes.h"
 
 struct fixture fx;
@@ -72,7 +73,10 @@ void fixture_begin(const char *settings)
 	intern_init(&q->reasons);
 	TAILQ_INIT(&q->sites_by_use);
 	TAILQ_INIT(&q->sites_in_turn);
+	TAILQ_INIT(&q->sites_suspended);
+	TAILQ_INIT(&q->suspensions);
 	TAILQ_INIT(&q->unused_domains);
+	suspension_load(q);
 	q->memory = memory_new(1000, 1);
 	assert_non_null(q->memory);
 	fakes_begin();
@@ -126,6 +130,7 @@ void fixture_end(void)
 	assert_int_equal(q->site_count, 0);
 	assert_null(due_first(&q->due));
 	assert_null(q->reasons.table); /* every reason was given back */
+	suspension_free_all(q);
 	idmap_fini(&q->messages);
 	due_heap_fini(&q->due);
 	memory_free(q->memory);

@@ -59,6 +59,10 @@ struct fixture {
 	const char *content; /* what readers of content find; NULL: -EBADMSG */
 	bool slow_content;   /* ... only once fixture_content() is called */
 
+	uint8_t state[4096]; /* what spool/state/suspended holds */
+	size_t state_len;
+	unsigned states_written;
+
 	uint32_t oldest, wanted; /* segments, as the store would name them; 0: none */
 	uint32_t freed[FAKE_FREED];
 	unsigned freed_count;

@@ -228,6 +228,7 @@ static void names(void **state)
 	(void)state;
 	assert_string_equal(record_type_name(RECORD_MESSAGE), "message");
 	assert_string_equal(record_type_name(RECORD_COMMIT), "commit");
+	assert_string_equal(record_type_name(RECORD_REDIRECT), "redirect");
 	assert_string_equal(record_type_name((enum record_type)0), "?");
 	assert_string_equal(record_type_name((enum record_type)99), "?");
 }

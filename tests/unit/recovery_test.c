@@ -71,7 +71,8 @@ static void sample_init(struct sample *x)
 	struct commit *r1 = all[n++] = commit_reason(RECORD_REMOVE, 101, "not wanted", o1->place);
 	struct commit *v2 = all[n++] = commit_moved(102, "two@example.org", "the second", bounce->group->place);
 	struct commit *l3 = all[n++] = commit_reason(RECORD_RELEASE, 103, "", h3->place);
-	assert_int_equal(spool_write(&x->s, r1, v2, l3, NULL), 0);
+	struct commit *d3 = all[n++] = commit_reason(RECORD_REDIRECT, 103, "[mx.example]:25", l3->place);
+	assert_int_equal(spool_write(&x->s, r1, v2, l3, d3), 0);
 	struct commit *m5 = all[n++] = commit_message(105, "five@example.org", "the fifth, not yet acknowledged");
 	struct commit *g6 = all[n++] = commit_message(106, "", "another bounce");
 	commit_group(g6, commit_outcome(104, bounce->place));
@@ -80,7 +81,7 @@ static void sample_init(struct sample *x)
 		commit_drop(all[--n]);
 	spool_kill(&x->s);
 	list_rows(x);
-	assert_int_equal(x->count, 1 /* opening */ + 3 + 3 + 4 + 4 + 4);
+	assert_int_equal(x->count, 1 /* opening */ + 3 + 3 + 4 + 5 + 4);
 	char name[64];
 	snprintf(name, sizeof(name), "journal/0000000001.seg");
 	x->fd = open(spool_path(&x->s, name, x->path, sizeof(x->path)), O_RDWR | O_CLOEXEC);
@@ -131,6 +132,10 @@ static void expect(struct sample *x, struct model *m)
 			if (t)
 				t->removed = true;
 			break;
+		case RECORD_REDIRECT:
+			if (t)
+				snprintf(t->redirect, sizeof(t->redirect), "[mx.example]:25");
+			break;
 		case RECORD_VOID:
 		case RECORD_COMMIT:
 			break;
@@ -154,7 +159,7 @@ static void compare(struct model *got, struct model *expected, const char *kind,
 		else if (!e->removed && g->newest.offset != e->newest.offset)
 			why = "another newest record";
 		else if (g->outcomes != e->outcomes || g->held != e->held || g->removed != e->removed ||
-			 g->in_file != e->in_file)
+			 strcmp(g->redirect, e->redirect) != 0 || g->in_file != e->in_file)
 			why = "another state";
 		else if (g->sender[0] && !strchr(g->sender, '@'))
 			why = "another sender";

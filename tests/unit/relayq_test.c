@@ -20,10 +20,13 @@
 #include "queue/control/control.h"
 #include "queue/tool/act.h"
 #include "queue/tool/client.h"
+#include "queue/tool/config.h"
 #include "queue/tool/list.h"
 #include "queue/tool/options.h"
+#include "queue/tool/reasons.h"
 #include "queue/tool/show.h"
 #include "queue/tool/status.h"
+#include "queue/tool/suspend.h"
 #include "queue/tool/table.h"
 #include "queue/tool/text.h"
 #include "queue/tool/trace.h"
@@ -81,7 +84,34 @@ static void test_command_lines(void **state)
 		{"list --json=1", NULL, "takes no value", 0},
 		{"list --sender=", NULL, "must not be empty", 0},
 		{"show 01A --older 4h", NULL, "does not go with show", 0},
-		{"retry --reason x 01A", NULL, "does not go with retry", 0},
+		{"hold --because odd --site x", "hold", NULL, 0},
+		{"hold --site mx.example.com --reason odd", "hold", NULL, 0},
+		{"release --all --dry-run", "release", NULL, 0},
+		{"bounce 01A --because x", "bounce", NULL, 1},
+		{"redirect --to - 01A", "redirect", NULL, 1},
+		{"redirect --undo --state held", "redirect", NULL, 0},
+		{"redirect --to [h]:25 -", "redirect", NULL, 1},
+		{"suspend mx.example.com --for 2h --reason moving", "suspend", NULL, 1},
+		{"tail --id 06C --event delivered,failed --site x", "tail", NULL, 0},
+		{"reasons --older 4h --limit 3", "reasons", NULL, 0},
+		{"config retry.first", "config", NULL, 1},
+		{"retry", NULL, "--all for every one", 0},
+		{"remove --dry-run", NULL, "which messages?", 0},
+		{"hold --all 01A", NULL, "one of the three", 0},
+		{"hold --site x 01A", NULL, "one of the three", 0},
+		{"hold --site x --reason y 01A", NULL, "one of the three", 0},
+		{"hold --because y --reason x 01A", NULL, "one of the three", 0},
+		{"hold --all --older 1h", NULL, "one of the three", 0},
+		{"redirect 01A", NULL, "needs --to RELAY", 0},
+		{"redirect --to x --undo 01A", NULL, "needs --to RELAY", 0},
+		{"hold --to x 01A", NULL, "does not go with hold", 0},
+		{"list --all", NULL, "does not go with list", 0},
+		{"list --sendr x", NULL, "did you mean --sender?", 0},
+		{"hold --dryrun 01A", NULL, "did you mean --dry-run?", 0},
+		{"list --limt=5", NULL, "did you mean --limit?", 0},
+		{"suspend", NULL, "usage: relayq suspend SITE", 0},
+		{"bonce 01A", NULL, "did you mean bounce?", 0},
+		{"follow", NULL, "did you mean tail?", 0},
 		{"show", NULL, "usage: relayq show ID", 0},
 		{"cat 1 2", NULL, "usage: relayq cat ID", 0},
 		{"list 1", NULL, "usage: relayq list", 0},
@@ -284,7 +314,9 @@ static int stop(void **state)
 	(void)state;
 	static struct letter letter;
 	mailbox_post(&loop.mailbox, &letter, open_stop);
-	return ioloop_join(&loop);
+	int err = ioloop_join(&loop);
+	fake_fini(&queue);
+	return err;
 }
 
 struct run {
@@ -492,6 +524,106 @@ static void test_actions(void **state)
 	done(&r);
 }
 
+static void test_actions_on_conditions(void **state)
+{
+	(void)state;
+	struct run r = run("hold --sender alice@example.org --because odd --dry-run", NULL, false, run_act);
+	assert_int_equal(r.code, TOOL_OK);
+	assert_string_equal(r.out, "0000100000000 would be held\n0000300000000 would be held\n");
+	assert_string_equal(r.err, "relayq: 2 would be held, 0 refused; nothing was changed\n");
+	assert_int_equal(queue.acts, 0);
+	done(&r);
+	r = run("hold --sender alice@example.org --because odd", NULL, false, run_act);
+	assert_string_equal(r.out, "0000100000000 held\n0000300000000 held\n");
+	assert_string_equal(r.err, "relayq: 2 held, 0 refused\n");
+	assert_string_equal(queue.reason, "odd");
+	done(&r);
+	r = run("hold --all", NULL, false, run_act);
+	assert_int_equal(r.code, TOOL_NOTHING);
+	assert_string_equal(r.out, "0000200000000 held\n");
+	HAS(r.err, "1 held, 2 refused");
+	done(&r);
+	r = run("release --sender nobody@example.org", NULL, false, run_act);
+	assert_int_equal(r.code, TOOL_NOTHING);
+	HAS(r.err, "no message meets these conditions");
+	done(&r);
+	r = run("release --all --json", NULL, false, run_act);
+	HAS(r.out, "\"count\":3,\"refused\":0,\"dry_run\":false}");
+	done(&r);
+	r = run("redirect 00001 --to mx.example.net:2525", NULL, false, run_act);
+	assert_string_equal(r.out, "0000100000000 redirected\n");
+	done(&r);
+	r = run("list", NULL, false, run_list);
+	HAS(r.out, "connection refused\tmx.example.net:2525\n");
+	done(&r);
+	r = run("list", NULL, true, run_list);
+	HAS(r.out, "(to mx.exa");
+	done(&r);
+	r = run("show 00001", NULL, true, run_show);
+	HAS(r.out, "Redirected to mx.example.net:2525\n");
+	done(&r);
+	r = run("redirect 00001 --to -", NULL, false, run_act);
+	assert_string_equal(queue.to, "");
+	done(&r);
+	r = run("redirect 00001 --to [[x", NULL, false, run_act);
+	assert_int_equal(r.code, TOOL_USAGE);
+	HAS(r.err, "\"to\" must be HOST, [HOST] or an address");
+	done(&r);
+	r = run("bounce 00001 --because gone", NULL, false, run_act);
+	assert_string_equal(r.out, "0000100000000 returned to its sender\n");
+	assert_string_equal(queue.reason, "gone");
+	done(&r);
+}
+
+static void test_suspend_and_resume(void **state)
+{
+	(void)state;
+	struct run r = run("suspend *.example.com --for 2h --reason moving", NULL, false, run_suspend);
+	assert_int_equal(r.code, TOOL_OK);
+	assert_string_equal(r.out, "*.example.com suspended\n");
+	assert_int_equal(queue.suspended.until_ms - queue.suspended.since_ms, 2 * 3600000);
+	done(&r);
+	r = run("summary", NULL, true, run_summary);
+	HAS(r.out, "Suspended by operators:\n  *.example.com since ");
+	HAS(r.out, ": moving\n");
+	done(&r);
+	r = run("resume *.example.com", NULL, false, run_resume);
+	assert_string_equal(r.out, "*.example.com resumed\n");
+	done(&r);
+	r = run("resume *.example.com", NULL, false, run_resume);
+	assert_int_equal(r.code, TOOL_NOTHING);
+	HAS(r.err, "no suspension has this name");
+	done(&r);
+}
+
+static void test_reasons_and_config(void **state)
+{
+	(void)state;
+	queue.peer_words = "450 4.2.0 <bob@example.com> try in 300 seconds";
+	struct run r = run("reasons", NULL, false, run_reasons);
+	assert_int_equal(r.code, TOOL_OK);
+	assert_string_equal(r.out, "4\t3\tmx.example.com\t0000100000000\t450 4.2.0 <address> try in # seconds\n");
+	done(&r);
+	r = run("reasons", NULL, true, run_reasons);
+	assert_int_equal(lines_in(r.out), 2);
+	HAS(r.out, "RCPTS");
+	done(&r);
+	r = run("config retry.first", NULL, false, run_config);
+	HAS(r.out, "retry.first = 7m   ");
+	HAS(r.out, "# test.conf:4\n    wait before the second attempt\n");
+	done(&r);
+	r = run("config", NULL, false, run_config);
+	HAS(r.out, "\nroute a.example: relay = 192.0.2.9:2525");
+	HAS(r.out, "\nroute a.example: prefer = ipv4");
+	HAS(r.out, "\nuser is not set");
+	HAS(r.out, "# default\n");
+	done(&r);
+	r = run("config retry.frist", NULL, false, run_config);
+	assert_int_equal(r.code, TOOL_NOTHING);
+	HAS(r.err, "did you mean \"first\"");
+	done(&r);
+}
+
 static void test_summary_status_version_trace(void **state)
 {
 	(void)state;
@@ -589,6 +721,9 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_show, start, stop),
 		cmocka_unit_test_setup_teardown(test_cat, start, stop),
 		cmocka_unit_test_setup_teardown(test_actions, start, stop),
+		cmocka_unit_test_setup_teardown(test_actions_on_conditions, start, stop),
+		cmocka_unit_test_setup_teardown(test_suspend_and_resume, start, stop),
+		cmocka_unit_test_setup_teardown(test_reasons_and_config, start, stop),
 		cmocka_unit_test_setup_teardown(test_summary_status_version_trace, start, stop),
 		cmocka_unit_test(test_no_daemon),
 		cmocka_unit_test(test_not_a_daemon),

@@ -164,6 +164,23 @@ static void test_held_is_not_scheduled(void **state)
 	fixture_end();
 }
 
+/* The newest word of the journal on the next hop counts; a MOVED record carries it in its envelope. */
+static void test_redirect(void **state)
+{
+	(void)state;
+	begin();
+	assert_int_equal(calls.redirected(calls.arg, 4, "[mx.example]:25", (struct place){1, 0}), 0);
+	record(RECORD_MESSAGE, 5, 7, 0, 1);
+	assert_string_equal(message_redirect(find(5)), "");
+	assert_int_equal(calls.redirected(calls.arg, 5, "[mx.example]:25", (struct place){1, 192}), 0);
+	assert_string_equal(message_redirect(find(5)), "[mx.example]:25");
+	assert_int_equal(find(5)->newest.offset, 192);
+	assert_int_equal(calls.redirected(calls.arg, 5, "", (struct place){1, 256}), 0);
+	assert_string_equal(message_redirect(find(5)), "");
+	assert_int_equal(fx.commit_count, 0); /* nothing is written twice */
+	fixture_end();
+}
+
 static void test_damage(void **state)
 {
 	(void)state;
@@ -193,6 +210,7 @@ int main(void)
 		cmocka_unit_test(test_told_again),
 		cmocka_unit_test(test_attempts_are_counted_once),
 		cmocka_unit_test(test_held_is_not_scheduled),
+		cmocka_unit_test(test_redirect),
 		cmocka_unit_test(test_damage),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -81,8 +81,8 @@ static void test_what_was_committed_is_replayed(void **state)
 		enum record_type type;
 		uint64_t id;
 		const char *text;
-	} rows[] = {
-		{RECORD_HOLD, 3, "why"}, {RECORD_HOLD, 4, "why"}, {RECORD_RELEASE, 4, ""}, {RECORD_REMOVE, 5, "gone"}};
+	} rows[] = {{RECORD_HOLD, 3, "why"}, {RECORD_HOLD, 4, "why"}, {RECORD_RELEASE, 4, ""},
+		{RECORD_REMOVE, 5, "gone"}, {RECORD_REDIRECT, 3, "[mx.example]:25"}};
 	for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
 		note_text(&n, b, rows[i].type, rows[i].id, rows[i].text);
 		assert_int_equal(note_commit(&n), 0);

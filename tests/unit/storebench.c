@@ -71,6 +71,15 @@ static int on_held(void *arg, uint64_t id, bool held, const char *reason, struct
 	return 0;
 }
 
+static int on_redirected(void *arg, uint64_t id, const char *relay, struct place newest)
+{
+	struct bench_message *m = bench_find(arg, id);
+	assert_string_equal(relay, "[mx.example]:25");
+	if (m != NULL)
+		m->newest = newest;
+	return 0;
+}
+
 static int on_removed(void *arg, uint64_t id)
 {
 	struct bench *b = arg;
@@ -96,6 +105,7 @@ int bench_open(struct bench *b)
 		.message = on_message,
 		.outcome = on_outcome,
 		.held = on_held,
+		.redirected = on_redirected,
 		.removed = on_removed,
 		.damaged = on_damaged};
 	struct buf errors;

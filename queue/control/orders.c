@@ -1,0 +1,101 @@
+/* queue/control/orders.c: answers to what changes messages (by their IDs, or all that meet conditions, in slices) and
+ * sites. State; see queue/control/making.h. */
+#include <errno.h>
+#include <string.h>
+
+#include "conf/id.h"
+#include "queue/control/making.h"
+
+static struct queue_order order_of(const struct answer *a, enum queue_action action)
+{
+	const struct control_request *r = &a->request;
+	return (struct queue_order){
+		.action = action, .reason = r->because, .to = r->to, .who = a->who, .dry_run = r->dry_run};
+}
+
+static void count(struct answer *a, int err)
+{
+	if (err == 0)
+		a->count++;
+	else
+		a->refused++;
+}
+
+static enum answer_state act_on_ids(struct answer *a, const struct queue_order *o)
+{
+	const struct control_request *r = &a->request;
+	size_t n = json_array_size(r->ids);
+	for (unsigned left = ANSWER_ACTS; left != 0 && a->from < n && a->err == 0; left--, a->from++) {
+		const char *given = json_string_value(json_array_get(r->ids, a->from));
+		uint64_t id = 0;
+		int err = queue_find(a->queue, given, &id);
+		if (err == 0)
+			err = queue_act(a->queue, o, id);
+		count(a, err);
+		answer_note(a, control_put_done(a->out, given, id, err));
+	}
+	return a->from < n ? ANSWER_MORE : answer_finish(a, 0);
+}
+
+/* What one slice acts on. It is found first: acting changes what is being looked at. */
+struct found {
+	uint64_t ids[ANSWER_ACTS];
+	unsigned count;
+};
+
+static bool take(void *arg, const struct message_view *m)
+{
+	struct found *f = arg;
+	f->ids[f->count++] = m->id;
+	return f->count < ANSWER_ACTS;
+}
+
+static enum answer_state act_on_all(struct answer *a, const struct queue_order *o)
+{
+	struct control_request *r = &a->request;
+	struct found found = {.count = 0};
+	if (queue_is_behind(a->queue))
+		return ANSWER_LATER;
+	r->after = queue_list(a->queue, &r->filter, r->after, ANSWER_LOOKED, take, &found);
+	for (unsigned i = 0; i < found.count && a->err == 0; i++) {
+		/* what came later was not meant, and there might be no end of it */
+		if (id_time_ms(found.ids[i]) > a->began_ms)
+			return answer_finish(a, 0);
+		int err = queue_act(a->queue, o, found.ids[i]);
+		count(a, err);
+		answer_note(a, control_put_done(a->out, "", found.ids[i], err));
+	}
+	return r->after != 0 ? ANSWER_MORE : answer_finish(a, 0);
+}
+
+enum answer_state answer_orders(struct answer *a)
+{
+	enum queue_action action;
+	control_request_acts(&a->request, &action);
+	const struct queue_order o = order_of(a, action);
+	return a->request.ids != NULL ? act_on_ids(a, &o) : act_on_all(a, &o);
+}
+
+/* ---- sites ---- */
+
+enum answer_state answer_suspend(struct answer *a)
+{
+	const struct control_request *r = &a->request;
+	int err = queue_suspend(a->queue, r->filter.site, r->for_ms, r->because, a->who);
+	if (err != 0)
+		return answer_fail(a, control_error_of(err),
+			err == -EINVAL	 ? "too long: a site has at most 255 bytes, a reason 300"
+			: err == -ENOSPC ? "1000 sites are suspended already; suspend them by a pattern"
+					 : strerror(-err));
+	a->count = 1;
+	return answer_finish(a, 0);
+}
+
+enum answer_state answer_resume(struct answer *a)
+{
+	a->count = queue_resume(a->queue, a->request.filter.site, a->who);
+	if (a->count == 0)
+		return answer_fail(a, CONTROL_ERROR_NOT_FOUND,
+			"no suspension has this name; relayq summary shows what is suspended");
+	return answer_finish(a, 0);
+}
