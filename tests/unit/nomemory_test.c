@@ -16,6 +16,7 @@
 #include "conf/openrelay.h"
 #include "queue/mail/compose.h"
 #include "queue/control/json.h"
+#include "queue/control/request.h"
 #include "queue/mail/envelope.h"
 #include "smtpd/server.h"
 
@@ -224,7 +225,7 @@ static void test_configuration(void **state)
 
 static bool request(void)
 {
-	static const char line[] = "{\"v\":1,\"command\":\"hold\",\"ids\":[\"6H0J91BYC2000\"],\"reason\":\"x\"}";
+	static const char line[] = "{\"v\":1,\"command\":\"hold\",\"ids\":[\"6H0J91BYC2000\"],\"because\":\"x\"}";
 	struct control_request r;
 	enum control_error what;
 	char why[256];

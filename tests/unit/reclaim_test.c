@@ -158,6 +158,12 @@ static void test_outcome_meanwhile(void **state)
 	}
 }
 
+static int act(enum queue_action action, uint64_t id, const char *reason)
+{
+	const struct queue_order o = {.action = action, .reason = reason, .to = "", .who = "x"};
+	return queue_act(&fx.q, &o, id);
+}
+
 /* A damaged content does not keep its segment for ever: what is left of it moves on, and is never delivered. */
 static void test_damaged(void **state)
 {
@@ -180,16 +186,16 @@ static void test_damaged(void **state)
 	reclaim_tick(reclaim);
 	assert_int_equal(fx.freed_count, 1);
 	assert_string_equal(fx.journal, "MOVED 3\nMOVED 2\nMOVED 1\n");
-	assert_int_equal(queue_act(&fx.q, QUEUE_RELEASE, 1, NULL, "test"), -EBADMSG);
-	assert_int_equal(queue_act(&fx.q, QUEUE_RELEASE, 3, NULL, "test"), -EBADMSG);
-	assert_int_equal(queue_act(&fx.q, QUEUE_RETRY, 3, NULL, "test"), 0);
+	assert_int_equal(act(QUEUE_RELEASE, 1, NULL), -EBADMSG);
+	assert_int_equal(act(QUEUE_RELEASE, 3, NULL), -EBADMSG);
+	assert_int_equal(act(QUEUE_RETRY, 3, NULL), 0);
 	index_release(&fx.q, find(1), true); /* as the start finds an old RELEASE */
 	schedule_message(&fx.q, find(1));
 	dns_run();
 	assert_int_equal(state_of(1, "b@d.example"), DELIVERY_HELD);
 	assert_int_equal(state_of(3, "b@d.example"), DELIVERY_HELD);
 	assert_int_equal(fx.dials_made, 0);
-	assert_int_equal(queue_act(&fx.q, QUEUE_REMOVE, 1, NULL, "test"), 0);
+	assert_int_equal(act(QUEUE_REMOVE, 1, NULL), 0);
 	commit_all();
 	assert_null(find(1));
 	end();
