@@ -157,6 +157,18 @@ def test_dsn_passes_through_each(lab):
         assert "RET=HDRS" in mail and "NOTIFY=SUCCESS,FAILURE" in " ".join(session.said("RCPT")).upper(), session.commands
 
 
+def test_exim_as_debian_sets_it_up(lab):
+    """The recipe's last line: the installer's "mail sent by smarthost" with the name of relay64's host."""
+    with open(f"{ROOT}/contrib/recipes.md") as f:
+        smarthost, = re.findall(r'"mail sent by smarthost[^"]*", `([\w.]+)`', f.read())
+    site = lab.site(Script())
+    lab.relay()
+    server = lab.debian_exim("debian6", v6="2001:db8:1::40", smarthost=smarthost).wait()
+    by_sendmail(server, [site.rcpt("x")], eight_bit("debian"))
+    same(bare(site.server6.wait_message(site.rcpt("x"), 20).raw), eight_bit("debian"), "debian")
+    wait_until(server.queue_empty, 10, "an empty queue")
+
+
 def test_every_server_to_every_other(lab):
     """30 pairs: each of the six before relay64, each of the others behind it, whatever family they have."""
     relay = lab.relay()

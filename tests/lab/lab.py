@@ -20,7 +20,7 @@ import net
 from client import send
 from relay import Relay, binary, release_binary
 from scripted import Scripted
-from servers import Exim, Nsd, OpenSmtpd, Postfix
+from servers import DebianExim, Exim, Nsd, OpenSmtpd, Postfix
 
 RELAY4, RELAY6 = "198.51.100.64", "2001:db8:2::64"
 
@@ -143,6 +143,9 @@ class Lab:
     def exim(self, name, v4=(), v6=(), scope=None, **settings):
         """The same with Exim."""
         return self._unpacked(Exim, name, v4, v6, scope, settings)
+
+    def debian_exim(self, name, v4=(), v6=(), scope=None, **settings):
+        return self._unpacked(DebianExim, name, v4, v6, scope, settings)
 
     def opensmtpd(self, name, v4=(), v6=(), scope=None, **settings):
         """The same with OpenSMTPD."""
