@@ -37,6 +37,11 @@ static bool worth_it(const struct site *s, const struct delivery *d, const struc
 	return false;
 }
 
+bool dialling_answers_come(const struct delivery *d)
+{
+	return d->domain != NULL && d->domain->looking;
+}
+
 struct dial *dialling_build(struct queue *q, struct site *s, struct delivery *d, struct dialling *w)
 {
 	struct candidate *candidates = calloc(CANDIDATES_MAX, sizeof *candidates);
@@ -46,7 +51,9 @@ struct dial *dialling_build(struct queue *q, struct site *s, struct delivery *d,
 	if (w->partial && !worth_it(s, d, candidates, n))
 		n = 0;
 	struct ioloop *loop = &q->loops[q->next_loop++ % q->loop_count];
-	struct dial *dial = n ? dial_new(loop, q->mailbox, q->conf, q->store, &s->lane) : NULL;
+	/* an attempt under way waits for the answers that come */
+	bool wait = d->tries != NULL && dialling_answers_come(d);
+	struct dial *dial = n || wait ? dial_new(loop, q->mailbox, q->conf, q->store, &s->lane) : NULL;
 	for (unsigned i = 0; dial != NULL && i < n; i++) {
 		dial_add(dial, &candidates[i]);
 		take_address(w, &candidates[i]);

@@ -86,10 +86,13 @@ static bool may_begin(const struct queue *q)
 
 /* ---- transactions ---- */
 
+/* An address of the other family may still be on its way from the DNS: as good as a path that is left. */
 static bool other_path_left(const struct queue *q, const struct site *s, const struct delivery *d, unsigned sessions)
 {
 	if (sessions >= q->conf->race.sessions_per_attempt)
 		return false;
+	if (dialling_answers_come(d))
+		return true;
 	for (unsigned i = 0; i < s->candidate_count; i++)
 		if (!site_was_tried(d, &s->candidates[i].to))
 			return true;
@@ -542,7 +545,7 @@ static bool start_dial(struct queue *q, struct site *s, struct delivery *picky)
 		picky->state = DELIVERY_DIALLING;
 	dial->patient = s->slow;
 	/* NOLINTNEXTLINE(clang-analyzer-core.NullDereference): without `picky` somebody is ready */
-	dial->more = first->domain != NULL && first->domain->looking;
+	dial->more = dialling_answers_come(first);
 	dial->done = on_dial;
 	dial->arg = w;
 	TAILQ_INSERT_TAIL(&s->dials, w, next);

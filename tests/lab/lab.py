@@ -3,11 +3,12 @@
     dns     198.51.100.53   2001:db8:2::53     nsd
     relay   198.51.100.64   2001:db8:2::64     relay64
     client  192.0.2.2       2001:db8:1::2      hands mail in; 192.0.2.0/24 and 2001:db8:1::/48 may relay
-    mx      203.0.113.N     2001:db8:3::N      scripted servers, two addresses a site (from the 250th on IPv4 is 198.18.N.N)
+    mx      203.0.113.N     2001:db8:3::N      scripted servers, two addresses a site (with many, IPv4 is 198.18.N.N)
 Real mail servers get hosts of their own.
 """
 import contextlib
 import importlib.util
+import itertools
 import os
 import shutil
 import signal
@@ -59,7 +60,8 @@ class Lab:
         os.chmod(self.folder, 0o755)
         self.everything = contextlib.ExitStack()
         self.test = contextlib.ExitStack()
-        self.numbers = iter(range(10, 60000))
+        self.numbers = iter(range(150, 250))
+        self.site_numbers = itertools.chain(range(10, 150), range(250, 60000))
         self.count = 0
         self.relays = []
         self.facts = []
@@ -96,7 +98,7 @@ class Lab:
     def site(self, script4=None, script6=None, serve4=True, serve6=True, mx=True, announce=True):
         """A new domain, dual-stack in the DNS; serveN=False: nobody listens there (connections are refused). `script4` serves both
         families if there is no `script6`. announce=False: lab.dns.add(*site.records) is left to the test, for many sites at once."""
-        n = self.number()
+        n = next(self.site_numbers)
         v4 = f"203.0.113.{n}" if n < 250 else f"198.18.{n >> 8}.{n & 255}"
         site = Site(self, f"d{n}.example", v4, f"2001:db8:3::{n}")
         self.mx_host.add_address(site.v4)

@@ -298,6 +298,38 @@ static void test_second_paths_stay_in_the_limit(void **state)
 
 /* ---- which path ---- */
 
+/* The session is lost before the addresses of the other family are known: the attempt waits for them. */
+static void test_the_other_family_comes_late(void **state)
+{
+	(void)state;
+	for (int found = 0; found < 2; found++) {
+		fixture_begin(NULL);
+		zone(SITE, "A", found ? "OK 192.0.2.1" : "SERVFAIL");
+		mail(5, NULL, "b@d.example");
+		dns_one("d.example", "MX");
+		dns_one(SITE, "AAAA");
+		struct connection *c = dial_end(dial_to(SITE), "2001:db8::1 ok");
+		assert_false(c->last_path);
+		end_transaction(c, TRANSACTION_LOST, FAULT_CLOSED, "-");
+		assert_int_equal(fx.dial_count, 1);
+		assert_true(fx.dials[0]->more);
+		assert_null(offered(fx.dials[0], "2001:db8::1"));
+		dns_run();
+		if (found) {
+			assert_non_null(offered(fx.dials[0], "192.0.2.1"));
+			answer(dial_end(fx.dials[0], "192.0.2.1 ok"), "250 ok");
+			commit_all();
+			assert_null(find(5));
+		} else {
+			assert_null(dial_end(fx.dials[0], ""));
+			commit_all();
+			assert_int_equal(state_of(5, "b@d.example"), DELIVERY_DEFERRED);
+			assert_non_null(strstr(delivery_of(5, "b@d.example")->reason, "closed"));
+		}
+		fixture_end();
+	}
+}
+
 static void test_another_family_after_4yz(void **state)
 {
 	(void)state;
@@ -801,6 +833,7 @@ int main(void)
 		cmocka_unit_test(test_address_limit),
 		cmocka_unit_test(test_address_limit_and_probe),
 		cmocka_unit_test(test_second_paths_stay_in_the_limit),
+		cmocka_unit_test(test_the_other_family_comes_late),
 		cmocka_unit_test(test_another_family_after_4yz),
 		cmocka_unit_test(test_idle_connection_as_second_path),
 		cmocka_unit_test(test_next_attempt_begins_where_greylisted),

@@ -81,8 +81,8 @@ static void hop(const struct row *row, const struct conf *conf, struct buf *stor
 	struct world w;
 	struct smtp_server s;
 	struct client c;
-	struct transaction t, *ended = NULL;
-	struct transaction_rcpt r;
+	struct transaction t = {0}, *ended = NULL;
+	struct transaction_rcpt r = {0};
 	struct rights rights = {.relay = true};
 	size_t heard = 0, given = 0;
 	bool begun = false;
