@@ -97,7 +97,7 @@ class Lab:
 
     def site(self, script4=None, script6=None, serve4=True, serve6=True, mx=True, announce=True):
         """A new domain, dual-stack in the DNS; serveN=False: nobody listens there (connections are refused). `script4` serves both
-        families if there is no `script6`. announce=False: lab.dns.add(*site.records) is left to the test, for many sites at once."""
+        families if there is no `script6`. announce=False: lab.dns.add(*site.records) is the test's, for many at once."""
         n = next(self.site_numbers)
         v4 = f"203.0.113.{n}" if n < 250 else f"198.18.{n >> 8}.{n & 255}"
         site = Site(self, f"d{n}.example", v4, f"2001:db8:3::{n}")
@@ -107,7 +107,7 @@ class Lab:
             site.server4 = self.server(site.v4, script4)
         if serve6:
             site.server6 = self.server(site.v6, script6 or script4)
-        site.records = [f"{site.mx}. A {site.v4}", f"{site.mx}. AAAA {site.v6}", *([f"{site.domain}. MX 10 {site.mx}."] if mx else [])]
+        site.records = [f"{site.mx}. A {site.v4}", f"{site.mx}. AAAA {site.v6}", *[f"{site.domain}. MX 10 {site.mx}."] * mx]
         if announce:
             self.dns.add(*site.records)
         return site

@@ -1,19 +1,27 @@
-"""tests/lab/misbehaving_clients_test.py: a client that misbehaves at one step of the dialogue, in each manner: how its session ends.
+"""tests/lab/misbehaving_clients_test.py: a client that misbehaves at one step of the dialogue, in each manner: its session's end.
 
-steps     fresh: greeted   ehlo mail rcpt: that was answered   chunks: BDAT of a first chunk was answered   chunk: in the midst of one
-          data: in the midst of the content, after a whole line   dot: after CRLF and a dot
-manners   close reset   of the connection    hang    says nothing for command_time    garbage   bytes over 127 and CRLF
-          half          the beginning of a command or line, then close    long   a line over limits { line }    eight   8-bit bytes in a verb
-          nul lf cr     a NUL in a verb; a line that ends in LF alone; a CR within a line    junk   10,000 lines without sense, pipelined
-          http tls      a POST, a ClientHello    deaf   commands or content without end, and no reply is read
-outcomes  gone     nothing is said, nothing is kept
-          500 …    that reply, and the session goes on (NOOP is answered)
-          421      that is the last word, and the connection is closed
-          full     what is sent beyond limits { size } is refused at its end, and the session goes on
-          550      the content is refused at its end, and the session goes on
-          text     content like any other: nothing happens
-          shut     the connection is closed, at the latest after data_time
-          -        there is no such case
+steps     fresh            greeted
+          ehlo mail rcpt   that was answered
+          chunks chunk     BDAT of a first chunk was answered; in the midst of one
+          data dot         in the midst of the content, after a whole line; after CRLF and a dot
+manners   close reset      of the connection
+          hang             says nothing for command_time
+          garbage          bytes over 127, and CRLF
+          half             the beginning of a command or line, then close
+          long             a line over limits { line }
+          eight nul        8-bit bytes in a verb; a NUL
+          lf cr            a line that ends in LF alone; a CR within a line
+          junk             10,000 lines without sense, pipelined
+          http tls         a POST; a ClientHello
+          deaf             commands or content without end, and no reply is read
+outcomes  gone             nothing is said, nothing is kept
+          500              that reply, and the session goes on (NOOP is answered)
+          421              that is the last word, and the connection is closed
+          full             what is sent beyond limits { size } is refused at its end, and the session goes on
+          550              the content is refused at its end, and the session goes on
+          text             content like any other: nothing happens
+          shut             the connection is closed, at the latest after data_time
+          -                there is no such case
 Always: no message that was not acknowledged is queued, others are served meanwhile, and no session is left in the end.
 """
 import concurrent.futures
@@ -41,7 +49,8 @@ CONFIG = "limits { command_time = 2s   data_time = 6s   errors = 20   size = 1M 
 CONTENT = b"Subject: from a bad client\r\n\r\nfirst line\r\n"
 HELLO = b"\x16\x03\x01\x00\xf4\x01\x00\x00\xf0\x03\x03" + bytes(range(11, 43)) + b"\x00\r\n"
 SAID = {"garbage": b"\xff\xfe\x80\xc0\r\n", "long": b"NOOP " + b"x" * 3000 + b"\r\n", "eight": b"M\xc4IL FROM:<a@old.example>\r\n",
-        "nul": b"NO\0OP\r\n", "lf": b"NOOP\n", "cr": b"NO\rOP\r\n", "junk": b"\r\n".join(b"junk %d" % n for n in range(10000)) + b"\r\n",
+        "nul": b"NO\0OP\r\n", "lf": b"NOOP\n", "cr": b"NO\rOP\r\n",
+        "junk": b"\r\n".join(b"junk %d" % n for n in range(10000)) + b"\r\n",
         "http": b"POST / HTTP/1.1\r\nHost: relay.example\r\nContent-Length: 40\r\n\r\nMAIL FROM:<a@old.example>\r\n", "tls": HELLO}
 IN_CONTENT = ("chunk", "data", "dot")
 
@@ -108,7 +117,8 @@ class Row:
     def walk(self):
         """The dialogue up to the step."""
         c, steps = self.client, ("ehlo", "mail", "rcpt", self.step)
-        said = {"ehlo": b"EHLO bad.example\r\n", "mail": f"MAIL FROM:<{self.sender}>\r\n".encode(), "rcpt": f"RCPT TO:<{self.rcpt}>\r\n".encode()}
+        said = {"ehlo": b"EHLO bad.example\r\n", "mail": f"MAIL FROM:<{self.sender}>\r\n".encode(),
+                "rcpt": f"RCPT TO:<{self.rcpt}>\r\n".encode()}
         for step in steps[:steps.index(self.step) + 1] if self.step != "fresh" else ():
             if step in said:
                 c.say(said[step])
@@ -237,14 +247,16 @@ def test_commands_behind_what_was_refused(lab):
         "DATA without a recipient, and its content": (mail + bad + b"DATA\r\nhello\r\n.\r\nNOOP\r\n", "250 501 554 500 500 250"),
         "BDAT without a recipient": (mail + bad + b"BDAT 12 LAST\r\nRSET\r\nRSET\r\nNOOP\r\n", "250 501 554 250"),
         "BDAT without MAIL": (b"BDAT 6\r\nQUIT\r\nNOOP\r\n", "503 250"),
-        "BDAT with a size that is none ends the session: what follows may be content": (mail + rcpt + b"BDAT x\r\nNOOP\r\n", "250 250 501"),
-        "RCPT behind a refused MAIL": (b"MAIL FROM:<a@old.example> SIZE=999999999\r\n" + rcpt + b"DATA\r\nNOOP\r\n", "552 503 554 250"),
+        "BDAT with a size that is none ends the session: what follows may be content":
+            (mail + rcpt + b"BDAT x\r\nNOOP\r\n", "250 250 501"),
+        "RCPT behind a refused MAIL":
+            (b"MAIL FROM:<a@old.example> SIZE=999999999\r\n" + rcpt + b"DATA\r\nNOOP\r\n", "552 503 554 250"),
         "MAIL twice": (mail + mail + rcpt + b"RSET\r\n", "250 503 250 250"),
         "MAIL in the midst of chunks": (mail + rcpt + b"BDAT 2\r\n\r\n" + mail + b"RSET\r\nNOOP\r\n", "250 250 250 503 250 250"),
         "DATA in the midst of chunks": (mail + rcpt + b"BDAT 2\r\n\r\nDATA\r\nRSET\r\n", "250 250 250 503 250"),
         "EHLO ends a transaction": (mail + rcpt + b"EHLO again.example\r\nDATA\r\n", "250 250 250 554"),
-        "more recipients than there may be": (mail + rcpt * 5 + b"".join(rcpt.replace(b"<x", b"<x%d" % n) for n in range(14)) + b"RSET\r\n",
-                                              None),
+        "more recipients than there may be":
+            (mail + rcpt * 5 + b"".join(rcpt.replace(b"<x", b"<x%d" % n) for n in range(14)) + b"RSET\r\n", None),
     }
     for what, (said, replies) in cases.items():
         c = Raw(lab.client, RELAY4)

@@ -1,22 +1,32 @@
-"""tests/lab/misbehaving_servers_test.py: a server that misbehaves at one step of the dialogue, in each manner: what becomes of the mail.
+"""tests/lab/misbehaving_servers_test.py: a server that misbehaves at one step of the dialogue, in each manner: the mail's fate.
 
 One row of a table is a message with three recipients (one, two, three) to a site of its own, with a server on IPv6, which is
 asked first, and one on IPv4. In the first table IPv6 alone misbehaves, in the second one both.
 
-steps     connect: nobody listens (reset), or packets are dropped (hang)   greeting ehlo mail data quit: the reply to it
-          helo: EHLO was refused, so HELO was said   rcpt: the reply for `two` alone   body: in the midst of the content
-          dot: the reply to the final dot   after: behind that reply, which was 250   chunk: the reply to the first BDAT of a binary
-          message (without PIPELINING: else BDAT LAST is on its way)   last: the reply to its BDAT LAST   rset: a message before was refused at RCPT, so RSET is said first
-manners   close reset   of the connection    hang    not a word; inside the content: reads no more    dribble   the reply takes longer than patience
-          garbage       is no SMTP           long    a reply over reply_bytes    421 4yz 5yz           such a reply
-          early         the reply comes before the command, with the one before it    bytes    the proper reply, every byte alone
-outcomes  same     delivered over the path that misbehaves
-          other    delivered over the other family, in the same attempt
-          later    deferred: waits for its retry
-          waits    still under way when the test ends: the last path, and who has seen the final dot, have RFC 5321's minutes
-          bounce   returned to its sender
-          -        there is no such case
-At rcpt 4yz, 5yz and the like concern `two` alone: the others are delivered over the first path. Always: nobody gets two copies, no
+steps     connect                         nobody listens (reset), or packets are dropped (hang)
+          greeting ehlo mail data quit    the reply to it
+          helo                            EHLO was refused, so HELO was said
+          rcpt                            the reply for `two` alone
+          body                            in the midst of the content
+          dot                             the reply to the final dot
+          chunk                           the reply to the first BDAT of a binary message (without PIPELINING: else LAST is out)
+          last                            the reply to its BDAT LAST
+          after                           behind the reply to the dot, which was 250
+          rset                            a message before was refused at RCPT, so RSET is said first
+manners   close reset     of the connection
+          hang            not a word; inside the content: reads no more
+          dribble         the reply takes longer than patience
+          garbage long    is no SMTP; a reply over reply_bytes
+          421 4yz 5yz     such a reply
+          early           the reply comes before the command, with the one before it
+          bytes           the proper reply, every byte alone
+outcomes  same            delivered over the path that misbehaves
+          other           delivered over the other family, in the same attempt
+          later           deferred: waits for its retry
+          waits           still under way at the end: the last path, and who has seen the final dot, have RFC 5321's minutes
+          bounce          returned to its sender
+          -               there is no such case
+At rcpt 4yz and 5yz concern `two` alone: the others are delivered over the first path. Always: nobody gets two copies, no
 recipient is forgotten, and no more sessions get as far as MAIL than the outcome needs.
 """
 import re
@@ -67,8 +77,9 @@ PATIENCE = 2
 NAMES = ("one", "two", "three")
 BEFORE_MAIL = ("connect", "greeting", "ehlo", "helo")
 CONTENT_ENDED = ("dot", "last")
-PROPER = {"greeting": "220 mx.example", "ehlo": "250-mx.example\n250-8BITMIME\n250-CHUNKING\n250 BINARYMIME", "helo": "250 mx.example", "mail": "250 2.1.0 Ok",
-          "rcpt": "250 2.1.5 Ok", "data": "354 go on", "dot": "250 2.0.0 taken", "chunk": "250 2.0.0 go on", "last": "250 2.0.0 taken",
+PROPER = {"greeting": "220 mx.example", "ehlo": "250-mx.example\n250-8BITMIME\n250-CHUNKING\n250 BINARYMIME", 
+          "helo": "250 mx.example", "mail": "250 2.1.0 Ok", "rcpt": "250 2.1.5 Ok", "data": "354 go on", "dot": "250 2.0.0 taken",
+          "chunk": "250 2.0.0 go on", "last": "250 2.0.0 taken",
           "body": "250 2.0.0 taken", "after": "250 2.0.0 once more", "rset": "250 2.0.0 Ok", "quit": "221 2.0.0 bye"}
 STAGES = {"chunk": "bdat", "last": "dot"}  # what scripted.py calls a step, where the name is another
 # what the reply to a step comes with, if it comes early
@@ -78,7 +89,8 @@ BEFORE_RCPT_OF = {"rcpt": "one", "data": "three", "chunk": "three", "rset": "zer
 
 def act(step, manner):
     """What the server does in place of the proper reply."""
-    return {"close": CLOSE, "reset": RESET, "hang": SILENT, "garbage": b"\x80\xfe what?\r\n", "long": b"250 " + b"x" * 100000 + b"\r\n",
+    return {"close": CLOSE, "reset": RESET, "hang": SILENT, "garbage": b"\x80\xfe what?\r\n",
+            "long": b"250 " + b"x" * 100000 + b"\r\n",
             "421": "421 4.3.2 closing", "4yz": "451 4.3.0 not now", "5yz": "554 5.3.0 no", "early": b"",
             "dribble": Drip(PATIENCE * 2, PROPER[step]), "bytes": Drip(0.2, PROPER[step])}[manner]
 
@@ -141,7 +153,8 @@ class Row:
 
     def sessions(self):
         """(over IPv6, over IPv4): MAIL commands."""
-        return tuple(sum(s.transactions for s in server.sessions) if server else 0 for server in (self.site.server6, self.site.server4))
+        return tuple(sum(s.transactions for s in server.sessions) if server else 0
+                     for server in (self.site.server6, self.site.server4))
 
     def sessions_expected(self):
         """None: how far a server reads that does not know RSET is its own affair."""

@@ -61,7 +61,8 @@ class Script:
         self.answers = {
             "greeting": f"220 {name} ESMTP scripted", "helo": f"250 {name}",
             "ehlo": "\n".join(f"250-{w}" for w in (name, *keywords)), "mail": "250 2.1.0 Ok", "rcpt": "250 2.1.5 Ok",
-            "data": "354 go on", "bdat": "250 2.0.0 go on", "dot": "250 2.0.0 taken", "rset": "250 2.0.0 Ok", "quit": "221 2.0.0 Bye"}
+            "data": "354 go on", "bdat": "250 2.0.0 go on", "dot": "250 2.0.0 taken",
+            "rset": "250 2.0.0 Ok", "quit": "221 2.0.0 Bye"}
         head, _, last = self.answers["ehlo"].rpartition("\n")
         self.answers["ehlo"] = (head + "\n" if head else "") + last.replace("250-", "250 ", 1)
         unknown = set(answers) - set(self.STAGES)
@@ -247,7 +248,7 @@ class Scripted:
         self.tasks.add(asyncio.current_task())
         try:
             await self._talk(session, reader, writer)
-        except (_Over, asyncio.CancelledError, ConnectionError, asyncio.IncompleteReadError, asyncio.LimitOverrunError, ValueError, OSError):
+        except (_Over, asyncio.CancelledError, asyncio.IncompleteReadError, asyncio.LimitOverrunError, ValueError, OSError):
             pass
         finally:
             self.tasks.discard(asyncio.current_task())

@@ -277,14 +277,15 @@ class Unpacked(MailServer):
         with open("/etc/passwd") as passwd, open("/etc/group") as group:
             files = {"passwd": "".join(f"{n}:x:{u}:{g}::{folder}/mail:/bin/sh\n" for n, u, g in users) + passwd.read(),
                      "group": "".join(f"{n}:x:{g}:\n" for n, _, g in users) + group.read()}
-        files = {**files, "resolv.conf": resolver(host), "mailname": f"{host.name}.example\n", "server.conf": config}
+        files.update({"resolv.conf": resolver(host), "mailname": f"{host.name}.example\n", "server.conf": config})
         for name, text in files.items():
             with contextlib.suppress(FileNotFoundError):
                 os.unlink(f"{folder}/etc/{name}")  # it may be a link out of here
             with open(f"{folder}/etc/{name}", "w") as f:
                 f.write(text)
         binds = [(f"{folder}/lib", "/var/lib"), (unpacked, "/var/lib/server"), (f"{unpacked}/usr/libexec", "/usr/libexec"),
-                 (f"{folder}/spool", "/var/spool"), (f"{folder}/log", "/var/log"), (f"{folder}/run", "/run"), (f"{folder}/etc", "/etc")]
+                 (f"{folder}/spool", "/var/spool"), (f"{folder}/log", "/var/log"), (f"{folder}/run", "/run"),
+                 (f"{folder}/etc", "/etc")]
         binds = [b for b in binds if os.path.exists(b[0])]
         self.enter = "mount --make-rprivate / && " + " && ".join(f"mount --bind {a} {b}" for a, b in binds)
         self.output = open(self.logfile, "ab")
@@ -292,7 +293,8 @@ class Unpacked(MailServer):
 
     def start(self, *words):
         self.process = subprocess.Popen(self.host.command("sh", "-c", f'{self.enter} && exec "$@"', "sh", *words),
-                                        stdin=subprocess.DEVNULL, stdout=self.output, stderr=subprocess.STDOUT, start_new_session=True)
+                                        stdin=subprocess.DEVNULL, stdout=self.output, stderr=subprocess.STDOUT,
+                                        start_new_session=True)
 
     group = 0  # the group that the server's own programs run as
 
@@ -346,7 +348,6 @@ smtp_accept_max_per_connection = 10000
 smtp_accept_queue_per_connection = 0
 rfc1413_query_timeout = 0s
 host_lookup =
-{more}
 begin acl
 acl_rcpt:
   deny    local_parts = ^no
@@ -366,7 +367,6 @@ in:
 begin transports
 remote_smtp:
   driver = smtp
-{remote}
 maildir:
   driver = appendfile
   directory = {folder}/mail/all
@@ -382,10 +382,10 @@ class Exim(Unpacked):
     """Exim: takes mail for `domains` into the Maildir; `routers` are lines of its own language that stand before that router."""
     kind, root, accounts = "Exim", "exim", ("Debian-exim",)
 
-    def __init__(self, host, folder, domains=(), routers="", networks="<; 127.0.0.0/8 ; ::1", more="", remote="  hosts_try_fastopen ="):
+    def __init__(self, host, folder, domains=(), routers="", networks="<; 127.0.0.0/8 ; ::1"):
         # Exim's lists are separated by colons: those that hold IPv6 addresses name another separator
         super().__init__(host, folder, EXIM.format(
-            name=host.name, folder=folder, domains=" : ".join(domains), networks=networks, routers=routers, more=more, remote=remote,
+            name=host.name, folder=folder, domains=" : ".join(domains), networks=networks, routers=routers,
             interfaces="<; " + " ; ".join(["127.0.0.1", *host.v4] * bool(host.v4) + ["::1", *host.v6] * bool(host.v6)),
             no6="false" if host.v6 else "true"))
         self.logfile = f"{folder}/log/mainlog"
@@ -441,9 +441,11 @@ class DebianExim(Exim):
         here, there = f"{ROOT}/build/lab-servers/exim", f"{self.folder}/etc/exim4"
         shutil.copytree(f"{here}/etc/exim4", there)
         with open(f"{there}/update-exim4.conf.conf", "w") as f:
-            f.write(SMARTHOST.format(smarthost=self.smarthost, interfaces=" ; ".join(["127.0.0.1", "::1", *self.host.v4, *self.host.v6])))
+            interfaces = " ; ".join(["127.0.0.1", "::1", *self.host.v4, *self.host.v6])
+            f.write(SMARTHOST.format(smarthost=self.smarthost, interfaces=interfaces))
         options = "conf.d/main/01_exim4-config_listmacrosdefs"
-        for source, copy in ((f"{here}/etc/exim4/{options}", f"{there}/{options}"), (f"{here}/usr/sbin/update-exim4.conf", f"{there}/make")):
+        for source, copy in ((f"{here}/etc/exim4/{options}", f"{there}/{options}"),
+                             (f"{here}/usr/sbin/update-exim4.conf", f"{there}/make")):
             with open(source) as f, open(copy, "w") as to:
                 to.write(f.read().replace("/usr/sbin/exim4", self.program))
         shutil.chown(f"{self.folder}/log", self.ids["Debian-exim"])
@@ -474,7 +476,8 @@ class OpenSmtpd(Unpacked):
     kind, root, accounts = "OpenSMTPD", "opensmtpd", ("opensmtpd", "opensmtpq")
 
     def __init__(self, host, folder, domains=(), more="", refuse=""):
-        listen = "\n".join(f"listen on {a} port 25" for a in ["127.0.0.1"] * bool(host.v4) + host.v4 + ["::1"] * bool(host.v6) + host.v6)
+        addresses = ["127.0.0.1", *host.v4] * bool(host.v4) + ["::1", *host.v6] * bool(host.v6)
+        listen = "\n".join(f"listen on {a} port 25" for a in addresses)
         super().__init__(host, folder, OPENSMTPD.format(folder=folder, listen=listen, more=more, refuse=refuse,
                                                         domains=", ".join(f'"{d}"' for d in domains or ["nowhere.invalid"])))
         os.makedirs(f"{folder}/lib/opensmtpd/empty")
