@@ -105,6 +105,7 @@ unit: $(TESTED)                                       ## unit tests alone (ASan,
 	tests/unit/run build/asan/unit
 
 lab: all build/asan/relay64 build/asan/relayq $(BENCHES) ## the lab alone: real servers in network namespaces (root)
+	@tests/lab/unpack
 	tests/lab/run
 
 crash: build/asan/relay64 build/asan/relayq           ## kill -9 under load, ROUNDS=5 times, and do the books
