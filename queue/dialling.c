@@ -37,9 +37,9 @@ static bool worth_it(const struct site *s, const struct delivery *d, const struc
 	return false;
 }
 
-bool dialling_answers_come(const struct delivery *d)
+bool dialling_answers_come(const struct site *s, const struct delivery *d)
 {
-	return d->domain != NULL && d->domain->looking;
+	return d->domain != NULL && d->domain->looking && d->domain->site == s;
 }
 
 struct dial *dialling_build(struct queue *q, struct site *s, struct delivery *d, struct dialling *w)
@@ -52,7 +52,7 @@ struct dial *dialling_build(struct queue *q, struct site *s, struct delivery *d,
 		n = 0;
 	struct ioloop *loop = &q->loops[q->next_loop++ % q->loop_count];
 	/* an attempt under way waits for the answers that come */
-	bool wait = d->tries != NULL && dialling_answers_come(d);
+	bool wait = d->tries != NULL && dialling_answers_come(s, d);
 	struct dial *dial = n || wait ? dial_new(loop, q->mailbox, q->conf, q->store, &s->lane) : NULL;
 	for (unsigned i = 0; dial != NULL && i < n; i++) {
 		dial_add(dial, &candidates[i]);

@@ -8,8 +8,8 @@
 
 #include "queue/core.h"
 
-/* May the look-up of the delivery's domain bring more addresses? */
-bool dialling_answers_come(const struct delivery *d);
+/* May the look-up of the delivery's domain bring this site more addresses? */
+bool dialling_answers_come(const struct site *s, const struct delivery *d);
 /* A dial with the addresses that the delivery may use now; not yet started, not yet counted. NULL: no memory, or no
  * address that has room is worth it: those of a worse preference, or known to be broken, are not while the others are
  * full. For an attempt under way it may have none, and wait for the answers that come. */

@@ -91,7 +91,7 @@ static bool other_path_left(const struct queue *q, const struct site *s, const s
 {
 	if (sessions >= q->conf->race.sessions_per_attempt)
 		return false;
-	if (dialling_answers_come(d))
+	if (dialling_answers_come(s, d))
 		return true;
 	for (unsigned i = 0; i < s->candidate_count; i++)
 		if (!site_was_tried(d, &s->candidates[i].to))
@@ -545,7 +545,7 @@ static bool start_dial(struct queue *q, struct site *s, struct delivery *picky)
 		picky->state = DELIVERY_DIALLING;
 	dial->patient = s->slow;
 	/* NOLINTNEXTLINE(clang-analyzer-core.NullDereference): without `picky` somebody is ready */
-	dial->more = dialling_answers_come(first);
+	dial->more = dialling_answers_come(s, first);
 	dial->done = on_dial;
 	dial->arg = w;
 	TAILQ_INSERT_TAIL(&s->dials, w, next);

@@ -244,6 +244,7 @@ static bool ends_here(struct queue *q, struct delivery *d)
 	/* what waits at the site to which the domain went before comes here too */
 	struct site *old = d->domain ? d->domain->site : NULL;
 	if (old != NULL) {
+		dispatch_refresh(q, old, true);
 		point_to(d->domain, NULL);
 		d->domain->refused = true;
 		dispatch_sweep(q, old);

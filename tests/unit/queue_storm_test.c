@@ -28,6 +28,11 @@ static void any_dial(bool fair)
 		return;
 	struct dial *d = fx.dials[below(fx.dial_count)];
 	char ip[IP_TEXT], paths[256];
+	if (d->candidate_count == 0) {
+		if (!d->more) /* else it waits for answers of the DNS */
+			dial_end(d, "");
+		return;
+	}
 	const struct candidate *c = &d->candidates[below(d->candidate_count)];
 	static const char *const results[] = {"ok", "ok", "ok", "refused", "connect-timeout", "greeting-4yz", "load"};
 	snprintf(paths, sizeof paths, "%s %s", ip_format(&c->to.ip, ip), fair ? "ok" : results[below(7)]);
