@@ -89,7 +89,7 @@ static void hop(const struct row *row, const struct conf *conf, struct buf *stor
 	dialogue_world_init(&w);
 	dialogue_start(&w, &s, conf, &rights);
 	client_init(&c, "c.example", 100, 65536);
-	c.chunking = row->chunking;
+	c.bdat = row->chunking ? CLIENT_BDAT_ALWAYS : CLIENT_BDAT_BINARY;
 	while (c.state != CLIENT_CLOSED) {
 		size_t part = below(row->most) + 1, left = row->content->len - given;
 		bool moved = true;
