@@ -184,6 +184,7 @@ def test_proxy_refuses_what_is_no_header(lab):
 
 def test_health_checks_make_no_noise(lab):
     relay = behind_balancers(lab)
+    relay.wait_log(" ready ")
     since = len(relay.lines)
     for n in range(3):
         Talk(World.balancer, RELAY4, PROXIED).__exit__()  # connect and close
