@@ -198,6 +198,7 @@ struct queue {
 	uint64_t started;	  /* steady */
 	uint64_t no_expiry_until; /* steady: nothing is given up before */
 	bool draining;
+	bool ended; /* the last checkpoint is being written: nothing more is noted about any message */
 	/* for want of memory the index does not know all that lives in the journal: nothing of that is freed */
 	bool incomplete;
 

@@ -232,10 +232,10 @@ static bool is_hopeless(const struct queue_thread *t)
 static void end_if_at_rest(struct queue_thread *t)
 {
 	if (at_rest(t) && reclaim_idle(t->reclaim)) {
-		t->last_checkpoint = true;
+		t->last_checkpoint = t->q.ended = true;
 		reclaim_checkpoint(t->reclaim, on_last_checkpoint, t);
 	} else if (is_hopeless(t)) {
-		t->last_checkpoint = true;
+		t->last_checkpoint = t->q.ended = true;
 		LOG_ERR("stopped-broken", LF_NUM("records", t->q.writing),
 			LF_STR("what",
 				"the spool cannot be written: some outcomes may be lost, their mail sent again"));

@@ -87,6 +87,8 @@ int queue_act(struct queue *q, const struct queue_order *given, uint64_t id)
 	int err = judge(m, &o);
 	if (err != 0 || o.dry_run)
 		return err;
+	if (q->ended)
+		return -ECANCELED;
 	if (o.reason == NULL || *o.reason == '\0')
 		o.reason = deed->reason;
 	LOG_INFO(deed->event, LF_ID("id", id), LF_ADDRESS("from", m->sender), LF_NUM("recipients", m->open),

@@ -115,7 +115,8 @@ struct queue_order {
 	bool dry_run; /* says what would come of it, and does nothing */
 };
 /* One message. 0 (durable soon; HOLD, REMOVE and BOUNCE of a message in transfer take effect when the transfer ends);
- * -ENOENT; -EALREADY (it is so already); -EBADMSG (what the spool has of it are remains: it cannot be delivered). */
+ * -ENOENT; -ECANCELED (the daemon ends now); -EALREADY (it is so already); -EBADMSG (what the spool has of it are
+ * remains: it cannot be delivered). */
 int queue_act(struct queue *q, const struct queue_order *o, uint64_t id);
 /* More records of what operators did wait for the disk than should: go on a little later. */
 bool queue_is_behind(const struct queue *q);

@@ -57,6 +57,23 @@ static void test_return(void **state)
 	fixture_end();
 }
 
+/* While the daemon writes its last checkpoint nothing is noted any more: it would be written nowhere. */
+static void test_at_the_end(void **state)
+{
+	(void)state;
+	begin(NULL);
+	mail(5, "s@sender.example", "b@d.example");
+	journal_clear();
+	fx.q.ended = true;
+	assert_int_equal(act(QUEUE_HOLD, 5, "x"), -ECANCELED);
+	assert_int_equal(act(QUEUE_REMOVE, 5, "x"), -ECANCELED);
+	assert_int_equal(fx.q.writing, 0);
+	assert_int_equal(fx.q.held, 0);
+	fx.q.ended = false;
+	dns_run();
+	fixture_end();
+}
+
 static void test_return_held(void **state)
 {
 	(void)state;
@@ -355,6 +372,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_return),
+		cmocka_unit_test(test_at_the_end),
 		cmocka_unit_test(test_return_held),
 		cmocka_unit_test(test_return_in_transfer),
 		cmocka_unit_test(test_return_not_stored),
