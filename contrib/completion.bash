@@ -2,15 +2,19 @@
 # `autoload -U +X bashcompinit && bashcompinit`). Copy it to /usr/share/bash-completion/completions/relayq.
 # IDs and sites come from the daemon if it answers: at most 100 IDs that begin as the word does, however many wait.
 
-# The first IDs that begin so: those behind the word filled up with 0.
+# The first IDs that begin so: those behind the last ID that stands before all of them.
 _relayq_ids() {
-	local begin=${1^^} from
-	from=${begin}0000000000000
-	if [ -n "$begin" ]; then
-		relayq "${socket[@]}" list --after "${from:0:13}" --limit 100 2>/dev/null | cut -f 1
-	else
-		relayq "${socket[@]}" list --limit 100 2>/dev/null | cut -f 1
+	local letters=0123456789ABCDEFGHJKMNPQRSTVWXYZ begin=${1^^} after=() smaller last
+	while [[ $begin == *0 ]]; do
+		begin=${begin%0}
+	done
+	last=${begin: -1}
+	if [[ -n $begin && $letters == *"$last"* ]]; then
+		smaller=${letters%%"$last"*}
+		smaller=${begin%?}${smaller: -1}ZZZZZZZZZZZZZ
+		after=(--after "${smaller:0:13}")
 	fi
+	relayq "${socket[@]}" list "${after[@]}" --limit 100 2>/dev/null | cut -f 1
 }
 
 # The fullest sites, and what is suspended.
