@@ -1,5 +1,6 @@
 """tests/lab/backlog_test.py: many messages queued for a dead site cost the others nothing. `--backlog 100000` for the full measure."""
 import statistics
+import threading
 import time
 
 from lab import RELAY4
@@ -52,6 +53,22 @@ def test_backlog_for_a_dead_site(lab):
     listed = len([x for x in relay.relayq("list").splitlines() if dead.rcpt() in x])
     lab.fact(f"relayq list of all into a pipe {time.monotonic() - began:.2f} s; {relay.memory() >> 20} MiB private memory")
     assert listed == count, listed
+
+    reasons = relay.relayq_json("reasons", kind="reason")
+    assert sum(r["recipients"] for r in reasons) == count and len(reasons) == 1, reasons
+    for words, kind in ((["reasons"], "reason"), (["hold", "--all", "--dry-run"], "done"), (["hold", "--site", dead.mx], "done"),
+                        (["release", "--all"], "done")):
+        began = time.monotonic()
+        acting = threading.Thread(target=relay.relayq_json, args=words, kwargs={"kind": kind}, daemon=True)
+        acting.start()
+        beside = others(5)
+        acting.join(120)
+        assert not acting.is_alive(), words
+        lab.fact(f"relayq {' '.join(words[:2])} {time.monotonic() - began:.2f} s; other mail meanwhile: median "
+                 f"{beside[0] * 1000:.1f} ms, worst {beside[1] * 1000:.1f} ms")
+        assert beside[0] < quiet[0] * 3 + 0.1 and beside[1] < 1.5
+    counters = relay.relayq_json("status", kind="status")[0]["counters"]
+    lab.fact(f"longest task of the queue thread {counters['queue_slice_longest_us'] / 1000:.1f} ms")
 
     ended = relay.stop()
     began = time.monotonic()
