@@ -121,7 +121,8 @@ static bool is_boundary(const char *text)
 
 static void read_type(struct mime_fields *out, struct scan s)
 {
-	char name[MIME_WORD_MAX], value[MIME_BOUNDARY_MAX + 1], main[MIME_WORD_MAX], sub[MIME_WORD_MAX];
+	char name[MIME_WORD_MAX] = "", value[MIME_BOUNDARY_MAX + 1] = "";
+	char main[MIME_WORD_MAX] = "", sub[MIME_WORD_MAX] = "";
 	out->type = true;
 	if (!read_token(&s, main, sizeof main) || !take(&s, '/') || !read_token(&s, sub, sizeof sub))
 		return; /* RFC 2045 §5.2: as if it were text/plain */

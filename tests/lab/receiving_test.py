@@ -20,10 +20,10 @@ def begin(client, sender, rcpts, *options):
 
 
 def speak(host, data, address=RELAY4):
-    """Sends bytes as they are; all that is answered until the server closes."""
+    """Sends bytes as they are, once greeted; all that is answered until the server closes."""
     with host.connect(address, 25, 20) as s:
+        heard = s.recv(65536)
         s.sendall(data)
-        heard = b""
         while piece := s.recv(65536):
             heard += piece
         return heard
