@@ -188,7 +188,7 @@ def test_term_when_idle_is_quick(lab):
 
 
 def test_stranger_may_not_relay(lab):
-    stranger = lab.net.host(f"stranger{lab.number()}", "203.0.113.99", "2001:db8:3::99:1")
+    stranger = lab.net.host(f"stranger{lab.number()}", "203.0.113.254", "2001:db8:3::99:1")
     site = lab.site()
     relay = lab.relay()
     for address in (RELAY4, RELAY6):

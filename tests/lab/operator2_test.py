@@ -98,8 +98,8 @@ def test_redirect_leads_elsewhere_across_a_restart(lab):
 def test_redirect_undone(lab):
     relay, site, _ = waiting(lab, 1)
     identity = relay.ids()[0]
-    relay.relayq("redirect", identity, "--to", f"[{lab.net.host('nobody', '203.0.113.251').v4[0]}]:2525")
-    wait_until(lambda: "203.0.113.251" in relay.relayq("show", identity), 10, "the redirect")
+    relay.relayq("redirect", identity, "--to", f"[{lab.net.host('nobody', '203.0.113.253').v4[0]}]:2525")
+    wait_until(lambda: "203.0.113.253" in relay.relayq("show", identity), 10, "the redirect")
     open_again(site)
     relay.relayq("redirect", identity, "--undo")
     arrived(site, site.rcpt("m0"))
