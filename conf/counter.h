@@ -25,6 +25,7 @@
 	X(relay_denied, "recipients refused: client may not relay")                                                    \
 	X(refused_size, "messages refused: limits { size }")                                                           \
 	X(refused_route, "recipients refused: route { reject }")                                                       \
+	X(refused_range, "messages refused: limits { future_release } or { deliver_by }")                              \
 	X(refused_recipients, "recipients refused: limits { recipients }")                                             \
 	X(refused_hops, "messages refused: limits { hops }")                                                           \
 	X(refused_line, "commands refused: limits { line }")                                                           \

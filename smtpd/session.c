@@ -79,6 +79,7 @@ static const struct {
 	{SMTP_REFUSED_SIZE, COUNTER_refused_size},
 	{SMTP_REFUSED_ROUTE, COUNTER_refused_route},
 	{SMTP_REFUSED_ROUTE_SOFT, COUNTER_refused_route},
+	{SMTP_REFUSED_RANGE, COUNTER_refused_range},
 	{SMTP_REFUSED_RECIPIENTS, COUNTER_refused_recipients},
 	{SMTP_REFUSED_HOPS, COUNTER_refused_hops},
 	{SMTP_REFUSED_LINE_LONG, COUNTER_refused_line},

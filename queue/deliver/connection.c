@@ -765,6 +765,7 @@ static void on_surveyed(struct transaction *t, int status)
 		begin(c, t);
 		return;
 	}
+	c->step_ms = now_ms(c);
 	t->end = status == -EILSEQ ? TRANSACTION_ANSWERED : TRANSACTION_LOCAL;
 	t->fault = FAULT_NONE;
 	t->error = status;

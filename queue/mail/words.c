@@ -145,7 +145,13 @@ static void put_explained(struct draft *d, const struct notice *in, const struct
 			d, "It was tried for %s, without success. Why it waited:\r\n", clock_span(in->waited_ms, span));
 	}
 	bool waited = in->kind == NOTICE_DELAYED || r->late || r->expired;
-	put_paragraph(d, words_explain(r->reply, waited ? NOTICE_DELAYED : NOTICE_FAILED));
+	/* a reason of policy that no server gave is this relay's own */
+	if (!waited && notice_path(in) == NULL && strncmp(r->reply->enhanced, "5.7.", 4) == 0)
+		put_paragraph(d,
+			"This relay did not pass the message on, because its operators decided so. Their reason stands "
+			"below; they are the ones to ask.");
+	else
+		put_paragraph(d, words_explain(r->reply, waited ? NOTICE_DELAYED : NOTICE_FAILED));
 }
 
 static void put_opening(struct draft *d, const struct notice *in)

@@ -144,8 +144,8 @@ static void look_at_header(struct mime *m, const struct mime_entity *e)
 {
 	struct seen s = {.line = 0};
 	look(&s, e->header, e->header_len);
-	if (s.nul || s.bare)
-		cannot(m, "a header holds NUL, CR or LF");
+	if (s.nul || s.bare || s.long_line)
+		cannot(m, "a header holds NUL, CR or LF, or a line that is too long");
 	else if (s.eight && m->target == MIME_TO_7BIT)
 		cannot(m, "a header holds 8-bit characters");
 }
@@ -181,10 +181,12 @@ static void note_change(struct mime *m)
 	m->broken |= m->dkim || m->in_signed > 0;
 }
 
-static enum action decide(struct mime *m)
+static enum action decide(struct mime *m, bool last)
 {
 	const struct mime_fields *f = &m->fields;
-	if (fits(m, &m->seen))
+	/* DATA would add the line end that binary content lacks at its end */
+	bool cut = last && f->encoding == MIME_BINARY && m->seen.line != 0;
+	if (fits(m, &m->seen) && !cut)
 		return is_mislabelled(m, f->encoding) ? RELABEL : KEEP;
 	if (f->encoding == MIME_ENCODED || f->encoding == MIME_UNKNOWN)
 		cannot(m, "a part that says it is encoded holds raw bytes");
@@ -263,7 +265,7 @@ static void on_body(void *arg, const uint8_t *p, size_t n)
 static void settle_leaf(struct mime *m, bool last)
 {
 	mime_qp_end(&m->qp, &m->counted, last);
-	m->action = decide(m);
+	m->action = decide(m, last);
 	plan(m, m->action);
 	if (m->action != KEEP)
 		note_change(m);
@@ -294,7 +296,8 @@ static void on_copy(void *arg, const uint8_t *p, size_t n)
 	struct mime *m = arg;
 	if (!m->converting) {
 		look(&m->outside, p, n);
-		if (m->outside.nul || m->outside.bare || (m->outside.eight && m->target == MIME_TO_7BIT))
+		if (m->outside.nul || m->outside.bare || m->outside.long_line ||
+			(m->outside.eight && m->target == MIME_TO_7BIT))
 			cannot(m, "there is text between its parts that may not be encoded");
 	}
 	mime_put(&m->sink, p, n);

@@ -64,7 +64,7 @@ static void put_byte(struct mime_qp *q, struct mime_sink *s, uint8_t c)
 	put_held(q, s);
 	if (c == ' ' || c == '\t' || c == '\r')
 		q->held = c;
-	else if (c < '!' || c > '~' || c == '=' || (c == '.' && q->n == 0))
+	else if (c < '!' || c > '~' || c == '=' || (c == '.' && (q->n == 0 || q->n == QP_COLUMNS)))
 		put_coded(q, s, c);
 	else
 		put_plain(q, s, c);

@@ -134,6 +134,9 @@ static void read_type(struct mime_fields *out, struct scan s)
 		if (!take(&s, '='))
 			return;
 		bool fits = read_value(&s, value, sizeof value);
+		skip_blanks(&s);
+		/* an unquoted value that goes on with what no token has was meant otherwise */
+		fits = fits && (s.at == s.end || *s.at == ';');
 		if (strcmp(name, "boundary") == 0 && out->boundary[0] == '\0' && fits && is_boundary(value))
 			memcpy(out->boundary, value, sizeof value);
 		skip_blanks(&s);

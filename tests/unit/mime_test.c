@@ -162,6 +162,9 @@ static void test_to_8bit(void **state)
 			false},
 		{V "Subject: \xc3\xbc\r\nContent-Type: x/y\r\n\r\na\nb",
 			V "Subject: \xc3\xbc\r\nContent-Type: x/y\r\n" B64 "\r\nYQpi\r\n", 1, false},
+		/* binary content without a line end at its end keeps it so */
+		{V "Content-Type: x/y\r\nContent-Transfer-Encoding: binary\r\n\r\nhello",
+			V "Content-Type: x/y\r\n" B64 "\r\naGVsbG8=\r\n", 1, false},
 		{V "Content-Transfer-Encoding: binary\r\n" MIXED
 		   "\r\n--b\r\nContent-Transfer-Encoding: binary\r\n\r\n\xe4\r\n--b\r\n"
 		   "Content-Type: a/b\r\nContent-Transfer-Encoding: binary\r\n\r\n\r\r\n--b--\r\n",
@@ -195,7 +198,8 @@ static void test_what_cannot_be(void **state)
 	} rows[] = {
 		{MIME_TO_7BIT, "Subject: \xc3\xbc\r\n\r\nx\r\n", "a header holds 8-bit characters"},
 		{MIME_TO_7BIT, V MIXED "\r\n--b\r\nX: \xe4\r\n\r\nx\r\n--b--", "a header holds 8-bit characters"},
-		{MIME_TO_8BIT, "Subject: a\rb\r\n\r\nx\r\n", "a header holds NUL, CR or LF"},
+		{MIME_TO_8BIT, "Subject: a\rb\r\n\r\nx\r\n",
+			"a header holds NUL, CR or LF, or a line that is too long"},
 		{MIME_TO_7BIT, V MIXED "\r\n\xe4\r\n--b--", "there is text between its parts that may not be encoded"},
 		{MIME_TO_7BIT, V MIXED "\r\n--b--\r\n\xe4", "there is text between its parts that may not be encoded"},
 		{MIME_TO_7BIT, V MIXED "\r\n--b\xe4\r\n\r\nx\r\n--b--",
@@ -366,6 +370,9 @@ static void test_fields(void **state)
 		{"Content-Type: nothing\r\n", "text", "plain", "", MIME_UNLABELLED, true},
 		{"Content-Type: a/b\r\nContent-Type: c/d\r\n", "a", "b", "", MIME_UNLABELLED, true},
 		{"Content-Type: multipart/a; boundary=\"x \"\r\n", "multipart", "a", "", MIME_UNLABELLED, true},
+		/* not quoted, though it must be: half of it is no boundary */
+		{"Content-Type: multipart/a; boundary=----=_Part_1\r\n", "multipart", "a", "", MIME_UNLABELLED, true},
+		{"Content-Type: multipart/a; boundary=abc/def; x=y\r\n", "multipart", "a", "", MIME_UNLABELLED, true},
 		{"Content-Type: multipart/a; boundary="
 		 "12345678901234567890123456789012345678901234567890123456789012345678901\r\n",
 			"multipart", "a", "", MIME_UNLABELLED, true},
