@@ -38,6 +38,7 @@ class Nsd:
 
     def __init__(self, host, folder):
         self.host, self.folder = host, folder
+        self.addresses = host.v4 + host.v6  # a test may give the host more, where nothing answers
         self.records, self.serial, self.process = [], 1, None
         os.makedirs(folder)
         addresses = "".join(f"  ip-address: {a}\n" for a in host.v4 + host.v6)
@@ -80,8 +81,7 @@ class Nsd:
     def _served(self, number=0):
         """The serial that is served now, asked over one of the addresses; None: no answer."""
         query = struct.pack(">HHHHHH", 7, 0, 1, 0, 0, 0) + b"\0" + struct.pack(">HH", 6, 1)
-        addresses = self.host.v4 + self.host.v6
-        address = addresses[number % len(addresses)]
+        address = self.addresses[number % len(self.addresses)]
         with self.host.socket(socket.AF_INET6 if ":" in address else socket.AF_INET, socket.SOCK_DGRAM) as s:
             s.settimeout(0.3)
             try:
