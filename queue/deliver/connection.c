@@ -5,11 +5,9 @@
 #include "queue/deliver/connection.h"
 
 #include <errno.h>
-#include <linux/sockios.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/ioctl.h>
 #include <uv.h>
 
 #include "conf/counter.h"
@@ -19,6 +17,7 @@
 #include "queue/deliver/feed.h"
 #include "queue/deliver/needs.h"
 #include "queue/deliver/outbound.h"
+#include "queue/deliver/outlet.h"
 #include "queue/deliver/socket_fault.h"
 
 /* Milliseconds. RFC 5321 §4.5.3.2 for the last path of all; the dot has its ten minutes on every path. */
@@ -31,21 +30,10 @@ enum {
 };
 
 enum {
-	WRITE_MOST = 131072,  /* bytes that one write holds */
 	TURN_MOST = 1 << 20,  /* bytes sent before the other sockets of the loop get their turn */
 	SMALL_CONTENT = 1000, /* with headers below it fits into the smallest IPv6 path MTU */
 	DOT_POLL_FIRST_MS = 1,
 	DOT_POLL_MOST_MS = 8,
-};
-
-/* A write that the kernel did not take at once. */
-struct write {
-	uv_write_t req;
-	struct connection *connection;
-	bool content; /* it points into the content of the transaction */
-	unsigned count;
-	uv_buf_t bufs[CLIENT_SLICES + 1];
-	uint8_t text[];
 };
 
 struct connection {
@@ -78,7 +66,7 @@ struct connection {
 	uv_connect_t connect;
 	unsigned handles;
 	struct client client;
-	struct write *writing;
+	struct outlet outlet;
 	uint64_t step_ms;  /* when the present step began, or last went on */
 	uint32_t progress; /* of the client, at that time */
 	uint64_t acked;	   /* bytes that the peer's TCP has, when last looked at */
@@ -149,7 +137,7 @@ static void give_back(struct connection *c, struct transaction *t)
 static void give_ended_back(struct connection *c)
 {
 	struct transaction *t;
-	if (c->writing != NULL && c->writing->content)
+	if (outlet_holds_content(&c->outlet))
 		return;
 	while ((t = client_ended(&c->client)) != NULL) {
 		if (t == c->feed.of)
@@ -194,29 +182,12 @@ static void close_now(struct connection *c)
 	uv_close((uv_handle_t *)&c->tcp, on_handle_closed);
 }
 
-/* Bytes that the client gave away and the kernel has not taken. */
-static uint64_t unsent(const struct connection *c)
-{
-	return uv_stream_get_write_queue_size((const uv_stream_t *)&c->tcp);
-}
-
 static void lose(struct connection *c, enum fault why)
 {
-	client_lost(&c->client, why, unsent(c));
+	client_lost(&c->client, why, outlet_unsent(&c->outlet));
 }
 
 /* ---- time ---- */
-
-/* Bytes that the peer's TCP has acknowledged, and whether any are on the way. */
-static uint64_t acknowledged(const struct connection *c, bool *under_way)
-{
-	int queued = 0, fd = -1;
-	if (uv_fileno((const uv_handle_t *)&c->tcp, &fd) != 0 || ioctl(fd, SIOCOUTQ, &queued) != 0 || queued < 0)
-		queued = 0;
-	uint64_t left = unsent(c) + (uint64_t)queued;
-	*under_way = left > 0;
-	return c->client.sent > left ? c->client.sent - left : 0;
-}
 
 static bool last_path(const struct connection *c)
 {
@@ -229,9 +200,9 @@ static bool is_sending(const struct connection *c)
 	const struct client *k = &c->client;
 	bool under_way = false;
 	if (k->state == CLIENT_CHUNK)
-		acknowledged(c, &under_way);
+		outlet_acknowledged(&c->outlet, &under_way);
 	return under_way || k->state == CLIENT_CONTENT ||
-	       (k->state == CLIENT_DOT && k->sent - unsent(c) < k->jobs[0].dot_at);
+	       (k->state == CLIENT_DOT && k->sent - outlet_unsent(&c->outlet) < k->jobs[0].dot_at);
 }
 
 /* How long the present step may take; UINT64_MAX: the race looks after it. */
@@ -292,7 +263,7 @@ static void arm(struct connection *c)
 static void look_at_stall(struct connection *c, uint64_t now)
 {
 	bool under_way;
-	uint64_t acked = acknowledged(c, &under_way);
+	uint64_t acked = outlet_acknowledged(&c->outlet, &under_way);
 	if (acked != c->acked || !under_way) {
 		c->acked = acked;
 		c->step_ms = now;
@@ -322,89 +293,13 @@ static void on_timer(uv_timer_t *timer)
 
 /* ---- sending ---- */
 
-static void on_written(uv_write_t *req, int status)
+/* What waited for the kernel was taken, or could not be: then the reading side tells why. */
+static void on_written(void *arg, bool taken)
 {
-	struct write *w = (struct write *)(void *)req;
-	struct connection *c = w->connection;
-	free(w);
-	c->writing = NULL;
-	if (status == 0)
+	struct connection *c = arg;
+	if (taken)
 		c->step_ms = now_ms(c);
-	/* if it failed the reading side tells why, after what the peer said last */
 	progress(c);
-}
-
-/* Leaves the rest of the slices, from byte `done` on, to libuv. */
-static int write_later(struct connection *c, const struct wire_slice *slices, unsigned n, size_t done)
-{
-	size_t text = 0;
-	for (unsigned i = 0; i < n; i++)
-		text += slices[i].text ? slices[i].n : 0;
-	struct write *w = malloc(sizeof *w + text);
-	if (w == NULL)
-		return UV_ENOMEM;
-	w->connection = c;
-	w->content = false;
-	w->count = 0;
-	uint8_t *copy = w->text;
-	for (unsigned i = 0; i < n; i++) {
-		size_t skip = done < slices[i].n ? done : slices[i].n;
-		size_t left = slices[i].n - skip;
-		done -= skip;
-		if (left == 0)
-			continue;
-		char *p = (char *)(uintptr_t)slices[i].p + skip;
-		if (slices[i].text) {
-			memcpy(copy, p, left);
-			p = (char *)copy;
-			copy += left;
-		} else {
-			w->content = true;
-		}
-		w->bufs[w->count++] = uv_buf_init(p, (unsigned)left);
-	}
-	c->writing = w;
-	int err = uv_write(&w->req, (uv_stream_t *)&c->tcp, w->bufs, w->count, on_written);
-	if (err != 0) {
-		c->writing = NULL;
-		free(w);
-	}
-	return err;
-}
-
-/* Sends what the client shows. `*budget` bytes may go straight to the kernel in this turn. False: no more now. */
-static bool send_some(struct connection *c, size_t *budget)
-{
-	struct wire_slice slices[CLIENT_SLICES + 1];
-	uv_buf_t bufs[CLIENT_SLICES + 1];
-	unsigned n = client_output(&c->client, slices), use = 0;
-	size_t all = 0;
-	while (use < n && all < WRITE_MOST) {
-		if (slices[use].n > WRITE_MOST - all)
-			slices[use].n = WRITE_MOST - all;
-		bufs[use] = uv_buf_init((char *)(uintptr_t)slices[use].p, (unsigned)slices[use].n);
-		all += slices[use++].n;
-	}
-	if (all == 0)
-		return false;
-	int took = 0;
-	if (*budget >= all) {
-		took = uv_try_write((uv_stream_t *)&c->tcp, bufs, use);
-		*budget -= all;
-	}
-	if (took < 0 && took != UV_EAGAIN)
-		return false; /* the reading side tells why, after what the peer said last */
-	size_t done = took > 0 ? (size_t)took : 0;
-	if (done < all) {
-		int err = write_later(c, slices, use, done);
-		if (err != 0) {
-			client_sent(&c->client, done);
-			lose(c, socket_fault(err));
-			return false;
-		}
-	}
-	client_sent(&c->client, all);
-	return true;
 }
 
 static void on_content_ready(void *arg)
@@ -421,7 +316,7 @@ static bool must_hold_dot(struct connection *c)
 	const struct transaction *t = c->feed.of;
 	if (c->proven || t->last_path || t->size <= SMALL_CONTENT)
 		return false;
-	uint64_t acked = acknowledged(c, &under_way);
+	uint64_t acked = outlet_acknowledged(&c->outlet, &under_way);
 	if (!under_way) {
 		c->proven = true;
 		c->acked = acked;
@@ -460,10 +355,13 @@ static bool feed(struct connection *c)
 static void pump(struct connection *c)
 {
 	size_t budget = TURN_MOST;
-	while (c->writing == NULL && !c->closing && c->client.state != CLIENT_CLOSED) {
+	while (outlet_is_free(&c->outlet) && !c->closing && c->client.state != CLIENT_CLOSED) {
 		if (client_wants_content(&c->client) && !feed(c))
 			return;
-		if (!send_some(c, &budget) && !client_wants_content(&c->client))
+		int sent = outlet_send(&c->outlet, &budget);
+		if (sent < 0)
+			lose(c, socket_fault(sent));
+		if (sent <= 0 && !client_wants_content(&c->client))
 			return;
 	}
 }
@@ -530,7 +428,7 @@ static void on_read(uv_stream_t *stream, ssize_t n, const uv_buf_t *buf)
 	if (n == 0)
 		return;
 	if (n > 0) {
-		client_receive(&c->client, buf->base, (size_t)n, unsent(c));
+		client_receive(&c->client, buf->base, (size_t)n, outlet_unsent(&c->outlet));
 	} else {
 		uv_read_stop(stream);
 		enum fault fault = socket_fault((int)n);
@@ -612,6 +510,7 @@ static struct connection *make(const struct connection_setup *s)
 	c->client.bdat = s->conf->chunking == CHUNKING_ALWAYS  ? CLIENT_BDAT_ALWAYS
 			 : s->conf->chunking == CHUNKING_NEVER ? CLIENT_BDAT_NEVER
 							       : CLIENT_BDAT_BINARY;
+	outlet_init(&c->outlet, &c->tcp, &c->client, on_written, c);
 	return c;
 }
 
