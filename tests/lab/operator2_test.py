@@ -80,11 +80,11 @@ def test_bounce_of_what_is_held(lab):
 def test_redirect_leads_elsewhere_across_a_restart(lab):
     relay, site, _ = waiting(lab, 2)
     other = lab.site()
-    first, second = relay.ids()
+    first, second = relay.id_of(site.rcpt("m0")), relay.id_of(site.rcpt("m1"))
     relay.relayq("hold", first)
     hop = f"{other.v4}:25"
     relay.relayq("redirect", first, "--to", f"[{other.v4}]")
-    assert [m.get("redirect") for m in relay.queued()] == [hop, None], relay.queued()
+    assert {m["id"]: m.get("redirect") for m in relay.queued()} == {first: hop, second: None}, relay.queued()
     relay.stop()
     relay.start(LISTENERS)
     assert other.v4 in relay.relayq("show", first), "a restart has forgotten the redirect"

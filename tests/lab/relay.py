@@ -186,6 +186,11 @@ class Relay:
     def ids(self):
         return [m["id"] for m in self.queued()]
 
+    def id_of(self, rcpt):
+        """The ID of the one queued message to `rcpt`. IDs given in one millisecond by two loops do not tell who came first."""
+        (message,) = self.relayq_json("list", "--rcpt", rcpt, kind="message")
+        return message["id"]
+
     def states(self, word):
         """How many unfinished recipients are in a state: active ready routing resting deferred held."""
         return sum(r["state"] == word for m in self.queued() for r in m["rcpts"])
