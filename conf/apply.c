@@ -278,6 +278,14 @@ static void check_route(struct apply *a, const void *base)
 		else
 			first = item;
 	}
+	static const char *const family_relays[] = {"ipv6_relay", "ipv4_relay"};
+	for (size_t i = 0; i < 2 && first != NULL; i++) {
+		const struct grammar_item *item = a->given[keys_find("route", family_relays[i]) - conf_keys];
+		if (item != NULL)
+			grammar_error(a->errors, &item->at,
+				"%s has no meaning where %s (%s:%u:%u) takes all mail; expected one of them",
+				item->name, first->name, first->at.file, first->at.line, first->at.column);
+	}
 	size_t other = 0;
 	for (size_t i = 0; i < r->relay.count; i++)
 		other += r->relay.items[i].literal.family == (r->only == CONF_FAMILY_IPV6 ? FAMILY_IPV4 : FAMILY_IPV6);

@@ -113,7 +113,8 @@ static void note_paths(struct queue *q, struct link *l, struct delivery *d)
 		free(l->paths);
 		l->paths = NULL;
 	} else {
-		struct path_try p = {.to = info->to, .preference = info->preference, .fault = FAULT_NONE};
+		struct path_try p = {
+			.to = info->to, .real = info->real, .preference = info->preference, .fault = FAULT_NONE};
 		snprintf(p.host, sizeof p.host, "%s", info->host);
 		settle_paths(q, d, &p, 1, 0);
 	}

@@ -65,6 +65,7 @@ void dial_free(struct dial *d); /* before dial_start() or after `done`; NULL is 
 
 struct connection_info {
 	struct endpoint to; /* peer */
+	struct ip real;	    /* as in struct path_try: the IPv4 address behind NAT64 */
 	char host[HOST_TEXT];
 	uint16_t preference;
 	struct capabilities peer;
