@@ -6,7 +6,7 @@ VERSION    := 0.2.0
 FOLDERS    := conf dns tls queue smtpd
 
 BUILD_PACKAGES := build-essential pkg-config libuv1-dev libc-ares-dev libjansson-dev libxxhash-dev uthash-dev libidn2-dev
-TEST_PACKAGES  := libcmocka-dev python3 iproute2 nftables nsd unbound bind9-dnsutils postfix swaks haproxy procps mandoc
+TEST_PACKAGES  := libcmocka-dev python3 iproute2 nftables nsd unbound bind9-dnsutils bind9-utils postfix swaks haproxy procps mandoc
 FUZZ_PACKAGES  := clang-14 libclang-rt-14-dev
 LINT_PACKAGES  := clang-format clang-tidy cppcheck mandoc
 
@@ -122,6 +122,11 @@ demo: deps                                            ## show a mail's way from 
 	@$(MAKE) --no-print-directory -s all
 	@tests/lab/demo
 
+demo-doctor: deps                                     ## show relayq doctor on a healthy host and on broken ones (root)
+	@contrib/need $(TEST_PACKAGES)
+	@$(MAKE) --no-print-directory -s all
+	@tests/lab/demo-doctor
+
 install: all                                          ## install to DESTDIR and PREFIX
 	install -d $(DESTDIR)$(PREFIX)/sbin $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/share/doc/relay64
 	install -d $(DESTDIR)$(PREFIX)/share/man/man1 $(DESTDIR)$(PREFIX)/share/man/man5 $(DESTDIR)$(PREFIX)/share/man/man8
@@ -155,6 +160,6 @@ clean:                                                ## remove build/
 	rm -rf build
 
 help:                                                 ## this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' Makefile
 
-.PHONY: all deps test-deps run test unit lab crash fuzz demo install format lint clean help
+.PHONY: all deps test-deps run test unit lab crash fuzz demo demo-doctor install format lint clean help

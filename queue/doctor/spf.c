@@ -1,0 +1,308 @@
+/* queue/doctor/spf.c: protocol. */
+#include "queue/doctor/spf.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "dns/name.h"
+#include "queue/doctor/names.h"
+#include "queue/doctor/spf_record.h"
+
+enum { HOSTS_MAX = 10 };
+
+struct walk {
+	const struct ip *ip;
+	spf_look *look;
+	void *arg;
+	struct spf_verdict *out;
+};
+
+enum match { MATCH_NO, MATCH_YES, MATCH_ENDS /* the whole check, with `out` */ };
+
+static enum spf_result check_host(struct walk *w, const char *domain);
+
+const char *spf_result_word(enum spf_result r)
+{
+	static const char *const words[] = {"none", "neutral", "pass", "fail", "softfail", "temperror", "permerror",
+		"cannot tell", "not known yet"};
+	return words[r];
+}
+
+static enum match end_with(struct walk *w, enum spf_result r, const char *why, const char *what)
+{
+	w->out->result = r;
+	snprintf(w->out->why, sizeof w->out->why, "%.60s%.170s", why, what);
+	return MATCH_ENDS;
+}
+
+static bool in_network(const struct ip *ip, const struct ip *network, unsigned bits)
+{
+	if (ip->family != network->family)
+		return false;
+	unsigned whole = bits / 8, rest = bits % 8;
+	if (memcmp(ip->bytes, network->bytes, whole) != 0)
+		return false;
+	return rest == 0 || (ip->bytes[whole] ^ network->bytes[whole]) >> (8 - rest) == 0;
+}
+
+static bool is_void(const struct dns_answer *a)
+{
+	return a->status == DNS_NODATA || a->status == DNS_NXDOMAIN;
+}
+
+/* The answer that a term needs; NULL: `out` says how the check ends. */
+static const struct dns_answer *need(struct walk *w, const char *name, enum dns_type type)
+{
+	static const struct dns_answer nothing = {.status = DNS_NXDOMAIN};
+	const struct dns_answer *a = dns_name_valid(name) ? w->look(w->arg, name, type) : &nothing;
+	if (a == NULL)
+		end_with(w, SPF_PENDING, "", name);
+	else if (a->status == DNS_SERVFAIL || a->status == DNS_TIMEOUT)
+		end_with(w, SPF_TEMPERROR, "no answer on ", name);
+	else
+		return a;
+	return NULL;
+}
+
+static enum match count_void(struct walk *w, bool is, const char *name)
+{
+	if (is && ++w->out->voids > SPF_VOIDS_MAX)
+		return end_with(w, SPF_PERMERROR, "more than 2 look-ups of what is not there, the last: ", name);
+	return MATCH_NO;
+}
+
+static bool any_within(const struct walk *w, const struct dns_answer *a, const struct spf_term *t)
+{
+	unsigned bits = w->ip->family == FAMILY_IPV4 ? t->bits4 : t->bits6;
+	for (size_t i = 0; i < a->count; i++)
+		if (in_network(w->ip, &a->records[i].ip, bits))
+			return true;
+	return false;
+}
+
+static enum match match_a(struct walk *w, const struct spf_term *t, const char *name)
+{
+	const struct dns_answer *a = need(w, name, names_type_of(w->ip->family));
+	if (a == NULL)
+		return MATCH_ENDS;
+	return any_within(w, a, t) ? MATCH_YES : count_void(w, is_void(a), name);
+}
+
+static enum match match_mx(struct walk *w, const struct spf_term *t, const char *name)
+{
+	const struct dns_answer *mx = need(w, name, DNS_MX);
+	if (mx == NULL)
+		return MATCH_ENDS;
+	if (mx->count > HOSTS_MAX)
+		return end_with(w, SPF_PERMERROR, "more than 10 MX hosts of ", name);
+	bool all_void = true;
+	for (size_t i = 0; i < mx->count; i++) {
+		const struct dns_answer *a = need(w, mx->records[i].name, names_type_of(w->ip->family));
+		if (a == NULL)
+			return MATCH_ENDS;
+		if (any_within(w, a, t))
+			return MATCH_YES;
+		all_void = all_void && is_void(a);
+	}
+	return count_void(w, all_void, name);
+}
+
+static bool is_below(const char *name, const char *domain)
+{
+	size_t n = strlen(name), m = strlen(domain);
+	return n >= m && strcmp(name + n - m, domain) == 0 && (n == m || name[n - m - 1] == '.');
+}
+
+/* §5.5: failed look-ups are no match, and so are the names that they would have been about. */
+static enum match match_ptr(struct walk *w, const struct spf_term *t, const char *name)
+{
+	char reverse[NAMES_REVERSE];
+	(void)t;
+	const struct dns_answer *ptr = w->look(w->arg, names_reverse(w->ip, reverse), DNS_PTR);
+	if (ptr == NULL)
+		return end_with(w, SPF_PENDING, "", reverse);
+	for (size_t i = 0; i < ptr->count && i < HOSTS_MAX; i++) {
+		const char *host = ptr->records[i].name;
+		if (!dns_name_valid(host) || !is_below(host, name))
+			continue;
+		const struct dns_answer *a = w->look(w->arg, host, names_type_of(w->ip->family));
+		if (a == NULL)
+			return end_with(w, SPF_PENDING, "", host);
+		if (names_has(a, w->ip))
+			return MATCH_YES;
+	}
+	return count_void(w, is_void(ptr), reverse);
+}
+
+static enum match match_exists(struct walk *w, const struct spf_term *t, const char *name)
+{
+	(void)t;
+	const struct dns_answer *a = need(w, name, DNS_A);
+	if (a == NULL)
+		return MATCH_ENDS;
+	return a->status == DNS_OK ? MATCH_YES : count_void(w, true, name);
+}
+
+static enum match match_include(struct walk *w, const struct spf_term *t, const char *name)
+{
+	(void)t;
+	switch (check_host(w, name)) {
+	case SPF_PASS:
+		return MATCH_YES;
+	case SPF_FAIL:
+	case SPF_SOFTFAIL:
+	case SPF_NEUTRAL:
+		return MATCH_NO;
+	case SPF_NONE:
+		return end_with(w, SPF_PERMERROR, "include of a domain without an SPF record: ", name);
+	case SPF_TEMPERROR:
+	case SPF_PERMERROR:
+	case SPF_UNTOLD:
+	case SPF_PENDING:
+		break;
+	}
+	return MATCH_ENDS;
+}
+
+static enum match match_all(struct walk *w, const struct spf_term *t, const char *name)
+{
+	(void)w, (void)t, (void)name;
+	return MATCH_YES;
+}
+
+static enum match match_network(struct walk *w, const struct spf_term *t, const char *name)
+{
+	(void)name;
+	return in_network(w->ip, &t->network.ip, t->network.bits) ? MATCH_YES : MATCH_NO;
+}
+
+static const struct {
+	enum match (*run)(struct walk *w, const struct spf_term *t, const char *name);
+	bool looks_up;
+} matchers[SPF_MECHANISMS] = {
+	[SPF_ALL] = {match_all, false},
+	[SPF_INCLUDE] = {match_include, true},
+	[SPF_A] = {match_a, true},
+	[SPF_MX] = {match_mx, true},
+	[SPF_PTR] = {match_ptr, true},
+	[SPF_IP4] = {match_network, false},
+	[SPF_IP6] = {match_network, false},
+	[SPF_EXISTS] = {match_exists, true},
+};
+
+static bool past_limit(struct walk *w, const char *what)
+{
+	if (++w->out->lookups <= SPF_LOOKUPS_MAX)
+		return false;
+	end_with(w, SPF_PERMERROR, "more than 10 terms that need the DNS, the last: ", what);
+	return true;
+}
+
+static enum match match_term(struct walk *w, const struct spf_term *t, const char *domain)
+{
+	const char *kind = spf_mechanism_name(t->mechanism);
+	if (matchers[t->mechanism].looks_up && past_limit(w, kind))
+		return MATCH_ENDS;
+	if (t->macro)
+		return end_with(w, SPF_UNTOLD, "a macro decides: ", t->name);
+	return matchers[t->mechanism].run(w, t, t->name[0] != '\0' ? t->name : domain);
+}
+
+static enum spf_result result_of(char qualifier)
+{
+	return qualifier == '-'	  ? SPF_FAIL
+	       : qualifier == '~' ? SPF_SOFTFAIL
+	       : qualifier == '?' ? SPF_NEUTRAL
+				  : SPF_PASS;
+}
+
+static void describe(struct walk *w, const struct spf_term *t, const char *domain)
+{
+	char network[IP_TEXT] = "";
+	bool is_network = t->mechanism == SPF_IP4 || t->mechanism == SPF_IP6;
+	const char *about = is_network ? ip_format(&t->network.ip, network) : t->name;
+	snprintf(w->out->why, sizeof w->out->why, "%.1s%s%s%.80s of %.120s", t->qualifier == '+' ? "" : &t->qualifier,
+		spf_mechanism_name(t->mechanism), *about ? ":" : "", about, domain);
+}
+
+static enum spf_result redirect(struct walk *w, const struct spf_record *r)
+{
+	if (past_limit(w, "redirect"))
+		return w->out->result;
+	if (r->redirect_macro) {
+		end_with(w, SPF_UNTOLD, "a macro decides: redirect=", r->redirect);
+		return SPF_UNTOLD;
+	}
+	if (check_host(w, r->redirect) == SPF_NONE)
+		end_with(w, SPF_PERMERROR, "redirect to a domain without an SPF record: ", r->redirect);
+	return w->out->result;
+}
+
+static enum spf_result walk_record(struct walk *w, const struct spf_record *r, const char *domain)
+{
+	for (size_t i = 0; i < r->count; i++) {
+		const struct spf_term *t = &r->terms[i];
+		enum match m = match_term(w, t, domain);
+		if (m == MATCH_ENDS)
+			return w->out->result;
+		if (m == MATCH_YES) {
+			describe(w, t, domain);
+			return w->out->result = result_of(t->qualifier);
+		}
+	}
+	if (r->redirect[0] != '\0') /* an `all` always matches: it never comes to this (§6.1) */
+		return redirect(w, r);
+	end_with(w, SPF_NEUTRAL, "no term matches in the record of ", domain);
+	return SPF_NEUTRAL;
+}
+
+/* The one SPF record of the domain, §4.5. SPF_PASS: it is in `text`. */
+static enum spf_result find_record(struct walk *w, const char *domain, char text[SPF_RECORD_MAX + 1])
+{
+	const struct dns_answer *txt = need(w, domain, DNS_TXT);
+	if (txt == NULL)
+		return w->out->result;
+	unsigned found = 0;
+	char other[SPF_RECORD_MAX + 1];
+	for (size_t i = 0; i < txt->count; i++) {
+		int n = spf_record_text(&txt->records[i], found == 0 ? text : other);
+		found += n > 0;
+	}
+	if (found > 1)
+		end_with(w, SPF_PERMERROR, "more than one SPF record: ", domain);
+	else if (found == 0)
+		end_with(w, SPF_NONE, txt->status == DNS_NXDOMAIN ? "there is no domain " : "no SPF record: ", domain);
+	else
+		w->out->result = SPF_PASS;
+	return w->out->result;
+}
+
+static enum spf_result check_host(struct walk *w, const char *domain)
+{
+	char text[SPF_RECORD_MAX + 1], wrong[160] = "";
+	struct spf_record r;
+	if (!dns_name_valid(domain) || strchr(domain, '.') == NULL) { /* §4.3 */
+		end_with(w, SPF_NONE, "no domain: ", domain);
+		return SPF_NONE;
+	}
+	if (find_record(w, domain, text) != SPF_PASS)
+		return w->out->result;
+	int err = spf_record_parse(&r, text, wrong);
+	if (err != 0) {
+		end_with(w, err == -ENOMEM ? SPF_TEMPERROR : SPF_PERMERROR,
+			err == -ENOMEM ? "out of memory" : "not to be understood: ", wrong);
+		return w->out->result;
+	}
+	walk_record(w, &r, domain);
+	spf_record_fini(&r);
+	return w->out->result;
+}
+
+void spf_check(struct spf_verdict *out, const char *domain, const struct ip *ip, spf_look *look, void *arg)
+{
+	struct walk w = {.ip = ip, .look = look, .arg = arg, .out = out};
+	*out = (struct spf_verdict){0};
+	check_host(&w, domain);
+}
