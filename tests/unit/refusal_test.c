@@ -388,6 +388,7 @@ static void test_conditions(void **state)
 				   "refusal class  { kind = listed code = 5xx status = 5.6.7, 5.8.* }\n"
 				   "refusal bare   { kind = family code = 558 status = none }\n"
 				   "refusal parts  { kind = listed text = \"One*two*three\" }\n"
+				   "refusal apart  { kind = family text = \"abc*bcd\" }\n"
 				   "refusal over4  { kind = family code = 559 over = ipv4 }\n"
 				   "refusal over6  { kind = listed code = 559 over = ipv6 }\n");
 	(void)state;
@@ -405,6 +406,8 @@ static void test_conditions(void **state)
 	expect(c, "550 a onetwothree b\n", V6, REFUSAL_LISTED, "parts");
 	expect(c, "550 two one three\n", V6, REFUSAL_NONE, NULL);
 	expect(c, "550 one two thre\n", V6, REFUSAL_NONE, NULL);
+	expect(c, "550 abcd\n", V6, REFUSAL_NONE, NULL); /* no letter counts twice */
+	expect(c, "550 abcbcd\n", V6, REFUSAL_FAMILY, "apart");
 	expect(c, "559 x\n", V4, REFUSAL_FAMILY, "over4");
 	expect(c, "559 x\n", V6, REFUSAL_LISTED, "over6");
 	conf_unref(c);
