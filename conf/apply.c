@@ -613,6 +613,8 @@ static void check_together(struct apply *a, const char *file)
 	} rows[] = {
 		{"retry", "first", "max", c->retry.first, c->retry.max},
 		{"retry", "max", "give_up", c->retry.max, c->retry.give_up},
+		{"path", "probe_first", "probe_max", c->path.probe_first, c->path.probe_max},
+		{"path", "refused_first", "refused_max", c->path.refused_first, c->path.refused_max},
 		{"storage", "inline_limit", "batch_limit", c->spool_io.inline_limit, c->spool_io.batch_limit},
 		{"storage", "batch_limit", "segment_size", c->spool_io.batch_limit, c->spool_io.segment_size},
 	};
@@ -632,6 +634,16 @@ static void check_together(struct apply *a, const char *file)
 		value_write(&large->rule, &rows[i].large_value, &a->why);
 		grammar_error(a->errors, at ? at : &nowhere, "%s); expected at most that", why(a));
 	}
+}
+
+/* Below that no server could be reached (RFC 9293 §3.7.1). */
+static void check_segments(struct apply *a)
+{
+	enum { LEAST = 536 };
+	const struct grammar_place *at = place_of(a, "path", "mss_ipv6");
+	if (at != NULL && a->c->path.mss_ipv6 > 0 && a->c->path.mss_ipv6 < LEAST)
+		grammar_error(a->errors, at, "mss_ipv6: %llu; expected 0 or 536 to 9000",
+			(unsigned long long)a->c->path.mss_ipv6);
 }
 
 static void check_clients(struct apply *a, const char *file)
@@ -658,6 +670,7 @@ static void settle(struct apply *a, const char *name, const struct conf_machine 
 		return;
 	check_together(a, name);
 	check_clients(a, name);
+	check_segments(a);
 	if (c->retry.greylist > c->retry.first)
 		c->retry.greylist = c->retry.first;
 }

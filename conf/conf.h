@@ -173,6 +173,11 @@ struct conf {
 		uint64_t connect_time; /* the last path: 30 s */
 	} race;
 	struct {
+		uint64_t addresses, sites; /* remembered */
+		uint64_t probe_first, probe_max, probe_time, refused_first, refused_max, half_life;
+		uint64_t mss_ipv6; /* 0: as the kernel finds */
+	} path;
+	struct {
 		uint64_t size, recipients, hops, messages;
 		uint64_t sessions, sessions_per_client, sessions_per_other;
 		uint64_t errors, junk, line, command_time, data_time, drain, proxy_time, greet_wait;

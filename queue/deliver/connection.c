@@ -5,6 +5,7 @@
 #include "queue/deliver/connection.h"
 
 #include <errno.h>
+#include <netinet/tcp.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -485,6 +486,18 @@ static void bind_source(struct connection *c, const struct ip *source)
 			LF_STR("error", uv_strerror(err)));
 }
 
+/* Smaller segments over IPv6, for paths on which larger ones vanish and nobody says so. */
+static void clamp_segments(struct connection *c)
+{
+	int fd, mss = (int)c->conf->path.mss_ipv6;
+	if (mss == 0 || c->info.to.ip.family != FAMILY_IPV6)
+		return;
+	if (uv_fileno((const uv_handle_t *)&c->tcp, &fd) != 0 ||
+		setsockopt(fd, IPPROTO_TCP, TCP_MAXSEG, &mss, sizeof mss) != 0)
+		LOG_WARN("mss-not-set", LF_NUM("mss", mss), LF_ENDPOINT("to", &c->info.to),
+			LF_STR("error", strerror(errno)));
+}
+
 static struct connection *make(const struct connection_setup *s)
 {
 	struct connection *c = calloc(1, sizeof *c);
@@ -533,6 +546,7 @@ int connection_open(struct connection **out, const struct connection_setup *s, e
 	LIST_INSERT_HEAD(&outbound_of(s->loop)->connections, c, entry);
 	if (err == 0) {
 		uv_tcp_nodelay(&c->tcp, 1);
+		clamp_segments(c);
 		bind_source(c, ipv4 ? &s->lane->source_ipv4 : &s->lane->source_ipv6);
 		endpoint_to_sockaddr(&c->info.to, &sa);
 		c->connect.data = c;
