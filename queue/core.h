@@ -48,7 +48,7 @@ struct tries {
 	enum family refused;	   /* it was refused for this family, and must have the other: queue/path/failover.h */
 	enum refusal refusal;	   /* … in which manner */
 	const char *refusal_row;   /* … by which row of the table, if this transaction was; lent */
-	unsigned silent;	   /* sessions that fell silent before the content */
+	unsigned slow;		   /* sessions with a wait before the content that was over patience */
 	uint32_t race_ms, transfer_ms;
 	bool greylisted; /* some answer looked like greylisting */
 	/* Its route discards: delivered by rule, and as nobody has the mail nobody is told that it arrived. */

@@ -212,29 +212,36 @@ static void on_unreadable(struct queue *q, struct delivery *d, struct work *w)
 	settle_end(q, d, r, 0);
 }
 
-/* What the end of a transaction says of its path. When each path of the attempt falls silent behind MAIL the site is
- * slow and no path is broken: the next attempt has the RFC's times. */
+/* Every path of the attempt is slow at the same step: none is broken, and the next attempt has the RFC's times. */
+static void note_slow(struct queue *q, struct site *s, const struct tries *tries)
+{
+	s->slow_mail = true;
+	for (unsigned i = 0; i < tries->tried_count; i++)
+		memory_forgive(q->memory, s->lane.site, &tries->tried[i], core_now(q));
+	LOG_INFO("site-slow", LF_STR("site", s->lane.site),
+		LF_STR("what", "every path is slow behind MAIL: the next attempt waits for one"));
+}
+
+/* What the end of a transaction says of its path. */
 static void note_end(struct queue *q, struct site *s, const struct delivery *d, const struct transaction *t,
 	const struct endpoint *to, bool refused)
 {
 	struct tries *tries = d->tries;
 	uint64_t now = core_now(q);
-	tries->silent += t->fault == FAULT_SILENT_LATER;
+	bool slow = t->fault == FAULT_SILENT_LATER ||
+		    (t->end == TRANSACTION_ANSWERED && t->slowest_ms > q->conf->race.patience_mail);
+	tries->slow += slow;
 	if (t->end == TRANSACTION_ANSWERED) {
 		pace_success(s, site_connections(q, s), now);
-		s->slow_mail = false;
+		s->slow_mail = slow;
 		if (!refused && t->accepted > 0 && reply_class(&t->last) == 2)
 			memory_note_taken(q->memory, s->lane.site, (enum family)to->ip.family, now);
-	} else if (tries->silent > 1 && tries->silent == tries->sessions) {
-		s->slow_mail = true;
-		for (unsigned i = 0; i < tries->tried_count; i++)
-			memory_forgive(q->memory, s->lane.site, &tries->tried[i], now);
-		LOG_INFO("site-slow", LF_STR("site", s->lane.site),
-			LF_STR("what", "every path fell silent at the same step: the next attempt waits longer"));
 	} else if (t->fault != FAULT_NONE) {
 		memory_note_fault(q->memory, s->lane.site, to, t->fault, now);
 		prober_changed(s);
 	}
+	if (slow && tries->slow > 1 && tries->slow == tries->sessions)
+		note_slow(q, s, tries);
 }
 
 /* Where a delivery goes on whose transaction is over. True: it has recipients for another one at once, over the same

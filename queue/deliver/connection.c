@@ -70,7 +70,9 @@ struct connection {
 	struct outlet outlet;
 	uint64_t step_ms;  /* when the present step began, or last went on */
 	uint32_t progress; /* of the client, at that time */
-	uint64_t acked;	   /* bytes that the peer's TCP has, when last looked at */
+	uint32_t slowest_ms;
+	bool awaiting;	/* the step is one that counts there */
+	uint64_t acked; /* bytes that the peer's TCP has, when last looked at */
 	uint64_t message_limit;
 	unsigned accepted; /* transactions taken from the queue thread */
 	bool connected, adopted, quitting, closing, busy, again;
@@ -128,6 +130,8 @@ static void give_back(struct connection *c, struct transaction *t)
 {
 	uint64_t took = now_ms(c) - t->begun_ms;
 	t->transfer_ms = took < UINT32_MAX ? (uint32_t)took : UINT32_MAX;
+	t->slowest_ms = c->slowest_ms;
+	c->slowest_ms = 0;
 	t->reusable = takes_more(c);
 	conversion_free(t->conversion);
 	t->conversion = NULL;
@@ -241,8 +245,11 @@ static void arm(struct connection *c)
 	uint64_t now = now_ms(c);
 	if (c->progress != c->client.progress) {
 		c->progress = c->client.progress;
+		if (c->awaiting && now - c->step_ms > c->slowest_ms)
+			c->slowest_ms = (uint32_t)(now - c->step_ms);
 		c->step_ms = now;
 	}
+	c->awaiting = c->client.state == CLIENT_ENVELOPE || c->client.state == CLIENT_DATA;
 	uint64_t limit = step_limit(c);
 	if (limit == UINT64_MAX) {
 		uv_timer_stop(&c->timer);

@@ -345,9 +345,16 @@ static void note_family(struct memory *m, const char *site, const struct path_tr
 	enum family family, uint64_t now_ms)
 {
 	const struct path_try *most = NULL;
-	for (unsigned i = 0; i < count; i++)
-		if ((enum family)paths[i].to.ip.family == family && telling(&paths[i]) > (most ? telling(most) : 0))
+	bool any = false;
+	for (unsigned i = 0; i < count; i++) {
+		if ((enum family)paths[i].to.ip.family != family)
+			continue;
+		any = true;
+		if (telling(&paths[i]) > (most ? telling(most) : 0))
 			most = &paths[i];
+	}
+	if (!any)
+		return;
 	struct place *p = most ? take_site(m, site) : find_site(m, site);
 	if (p == NULL)
 		return;
@@ -366,6 +373,18 @@ void memory_note(struct memory *m, const char *site, const struct path_try *path
 	note_family(m, site, paths, count, FAMILY_IPV4, now_ms);
 	note_family(m, site, paths, count, FAMILY_IPV6, now_ms);
 	m->changes++;
+}
+
+void memory_note_probe(struct memory *m, const char *site, const struct path_try *path, uint64_t now_ms)
+{
+	struct address *a = find_address(m, &path->to);
+	struct place *p = find_site(m, site);
+	/* mail that tried the path meanwhile may have ended that */
+	if (a != NULL && a->a.track.since != 0)
+		a->a.track.probing = true;
+	if (p != NULL && of_family(p, (enum family)path->to.ip.family)->since != 0)
+		of_family(p, (enum family)path->to.ip.family)->probing = true;
+	memory_note(m, site, path, 1, now_ms);
 }
 
 void memory_note_fault(struct memory *m, const char *site, const struct endpoint *to, enum fault fault, uint64_t now_ms)

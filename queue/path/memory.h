@@ -75,6 +75,8 @@ void memory_note_taken(struct memory *m, const char *site, enum family family, u
 /* When a connection may try the candidate, which is doubtful; UINT64_MAX: it needs none. */
 uint64_t memory_probe_at(const struct memory *m, const char *site, const struct candidate *c, uint64_t now_ms);
 void memory_probe(struct memory *m, const char *site, const struct candidate *c, uint64_t now_ms);
+/* What it learned. */
+void memory_note_probe(struct memory *m, const char *site, const struct path_try *path, uint64_t now_ms);
 
 /* ---- pins ---- */
 

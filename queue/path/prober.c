@@ -55,13 +55,14 @@ static void on_probed(struct dial *dial)
 	memory_opened(q->memory, &p->to, -1);
 	s->probe = NULL;
 	q->dials--;
-	bool works = dial->used >= 0;
-	memory_note(q->memory, s->lane.site, dial->paths, dial->path_count, core_now(q));
-	if (works)
+	/* without a path nothing was learned: its turn is over in a minute */
+	if (dial->path_count > 0)
+		memory_note_probe(q->memory, s->lane.site, &dial->paths[0], core_now(q));
+	if (dial->used >= 0)
 		COUNT(probes_greeted);
-	LOG_INFO(works ? "path-back" : "path-still-broken", LF_STR("site", s->lane.site),
-		LF_ENDPOINT("address", &p->to), LF_FAMILY("family", p->to.ip.family),
-		LF_STR("fault", !works && dial->path_count > 0 ? fault_word(dial->paths[0].fault) : NULL));
+	LOG_INFO("path-probed", LF_STR("site", s->lane.site), LF_ENDPOINT("address", &p->to),
+		LF_FAMILY("family", p->to.ip.family),
+		LF_STR("fault", fault_word(dial->path_count > 0 ? dial->paths[0].fault : FAULT_LOCAL)));
 	prober_changed(s);
 	dial_free(dial);
 	free(p);

@@ -45,7 +45,8 @@ static void break_ipv6(void)
 	assert_true(fx.dial_count == 0);
 }
 
-/* Mail every half minute for three hours: a dead family is tried by single connections, on their schedule, and by no mail. */
+/* Mail every half minute for three hours: a dead family is tried by single connections, on their schedule, and by no
+ * mail. */
 static void test_probes_are_few(void **state)
 {
 	unsigned probes[3] = {0}, by_mail = 0;
@@ -65,6 +66,8 @@ static void test_probes_are_few(void **state)
 			continue;
 		assert_int_equal(probe->candidate_count, 1);
 		assert_int_equal(probe->connect_time, 900);
+		answer(dial_end(next_mail(100000 + second), "192.0.2.1 ok"), "250 ok"); /* while it is under way */
+		commit_all();
 		dial_end(probe, "2001:db8::1 connect-timeout");
 		probes[second / 3600]++;
 	}
@@ -102,6 +105,38 @@ static void test_healing(void **state)
 	assert_false(offered(d, "2001:db8::1")->doubtful);
 	answer(dial_end(d, "2001:db8::1 ok"), "250 ok");
 	commit_all();
+	fixture_end();
+}
+
+/* The answers have run out, and AAAA comes first again: mail waits for A rather than for a family that is broken; but
+ * not for ever. */
+static void test_answers_of_the_broken_family_come_first(void **state)
+{
+	(void)state;
+	fixture_begin(NULL);
+	break_ipv6();
+	close_connection(fx.connections[0]);
+	pass(DAYS(2));
+	mail(2, NULL, "b@d.example");
+	dns_one("d.example", "MX");
+	dns_one(SITE, "AAAA");
+	assert_int_equal(fx.dial_count, 0);
+	dns_one(SITE, "A");
+	struct dial *d = dial_to(SITE);
+	assert_non_null(d);
+	struct connection *c = dial_end(d, "192.0.2.1 ok");
+	answer(c, "250 ok");
+	commit_all();
+	close_connection(c);
+	pass(DAYS(2));
+	mail(3, NULL, "b@d.example");
+	dns_one("d.example", "MX");
+	dns_one(SITE, "AAAA");
+	pass(SECONDS(1) - 1);
+	assert_int_equal(fx.dial_count, 0);
+	pass(1);
+	assert_int_equal(fx.dial_count, 1); /* it may be the only one that there is */
+	dns_run();
 	fixture_end();
 }
 
@@ -435,6 +470,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_probes_are_few),
 		cmocka_unit_test(test_healing),
+		cmocka_unit_test(test_answers_of_the_broken_family_come_first),
 		cmocka_unit_test(test_probe_at_the_end),
 		cmocka_unit_test(test_refused_for_its_family),
 		cmocka_unit_test(test_some_are_refused),
