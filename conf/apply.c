@@ -9,6 +9,7 @@
 #include "conf/keys.h"
 #include "conf/openrelay.h"
 #include "conf/policy.h"
+#include "conf/refusals.h"
 #include "conf/titled.h"
 
 enum { WHY_MAX = 2048 };
@@ -261,6 +262,42 @@ static int read_route(struct apply *a, void *item, const struct grammar_value *t
 	return 0;
 }
 
+static int read_refusal(struct apply *a, void *item, const struct grammar_value *title)
+{
+	char shown[GRAMMAR_SHOWN];
+	struct conf_refusal *row = item;
+	if (!refusals_is_name(title->text)) {
+		grammar_error(a->errors, &title->at,
+			"refusal %s; expected a name of 1 to %d letters, digits and hyphens",
+			grammar_show(title->text, shown), REFUSAL_NAME_MAX);
+		return -EINVAL;
+	}
+	row->name = strdup(title->text);
+	if (row->name == NULL)
+		return -ENOMEM;
+	for (char *p = row->name; *p != '\0'; p++)
+		*p = (char)(*p >= 'A' && *p <= 'Z' ? *p - 'A' + 'a' : *p);
+	return 0;
+}
+
+/* A row says what it is about, and when it holds. */
+static void check_refusal(struct apply *a, const void *item)
+{
+	const struct conf_titled *t = titled_find("refusal");
+	const struct grammar_value *title = a->instances[t - conf_titled].titles[a->c->refusal_count - 1];
+	const struct conf_refusal *row = item;
+	bool condition = false; /* maybe a wrong one, which is reported */
+	static const char *const names[] = {"code", "status", "text"};
+	for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)
+		condition = condition || a->given[keys_find("refusal", names[i]) - conf_keys] != NULL;
+	buf_reset(&a->why);
+	if (a->given[keys_find("refusal", "kind") - conf_keys] == NULL)
+		grammar_error(a->errors, &title->at, "refusal %s has no kind; expected kind = family, listed or none",
+			row->name);
+	else if (!condition && refusals_complain(row, &a->why) != 0)
+		grammar_error(a->errors, &title->at, "refusal %s: %s", row->name, why(a));
+}
+
 /* Mail that is dropped or refused goes nowhere: of `relay`, `discard` and `reject` a route has one. */
 static void check_route(struct apply *a, const void *base)
 {
@@ -354,6 +391,7 @@ static const struct titled_reader {
 	{"listen", read_listen, NULL, check_balancers},
 	{"client", read_client, NULL, check_speaker},
 	{"route", read_route, check_route, check_schedule},
+	{"refusal", read_refusal, check_refusal, NULL},
 };
 
 static const struct titled_reader *reader_of(const struct conf_titled *t)
@@ -538,6 +576,26 @@ static void apply_listen(struct apply *a, const struct grammar_value *nowhere)
 	}
 }
 
+/* Behind the file's rows stand the built-in ones that it does not replace. */
+static void apply_refusals(struct apply *a, const struct grammar_value *nowhere)
+{
+	const struct conf_titled *t = titled_find("refusal");
+	const size_t given = a->c->refusal_count;
+	for (size_t i = 0; i < refusal_preset_count && a->fatal == 0; i++) {
+		if (refusals_find(a->c->refusals, given, refusal_presets[i].name) != NULL)
+			continue;
+		if (a->c->refusal_count == t->most) {
+			const struct grammar_value *last = a->instances[t - conf_titled].titles[given - 1];
+			grammar_error(a->errors, &last->at,
+				"more than %zu %s, the built-in ones among them; expected fewer", t->most, t->many);
+			return;
+		}
+		struct conf_refusal *row = add_instance(a, t, nowhere);
+		if (row != NULL)
+			a->fatal = refusals_preset(row, &refusal_presets[i]);
+	}
+}
+
 /* Where a setting of the top level or of a block without title stands; NULL: it is the default. */
 static const struct grammar_place *place_of(const struct apply *a, const char *block, const char *name)
 {
@@ -555,6 +613,8 @@ static void check_together(struct apply *a, const char *file)
 	} rows[] = {
 		{"retry", "first", "max", c->retry.first, c->retry.max},
 		{"retry", "max", "give_up", c->retry.max, c->retry.give_up},
+		{"path", "probe_first", "probe_max", c->path.probe_first, c->path.probe_max},
+		{"path", "refused_first", "refused_max", c->path.refused_first, c->path.refused_max},
 		{"storage", "inline_limit", "batch_limit", c->spool_io.inline_limit, c->spool_io.batch_limit},
 		{"storage", "batch_limit", "segment_size", c->spool_io.batch_limit, c->spool_io.segment_size},
 	};
@@ -576,6 +636,16 @@ static void check_together(struct apply *a, const char *file)
 	}
 }
 
+/* Below that no server could be reached (RFC 9293 §3.7.1). */
+static void check_segments(struct apply *a)
+{
+	enum { LEAST = 536 };
+	const struct grammar_place *at = place_of(a, "path", "mss_ipv6");
+	if (at != NULL && a->c->path.mss_ipv6 > 0 && a->c->path.mss_ipv6 < LEAST)
+		grammar_error(a->errors, at, "mss_ipv6: %llu; expected 0 or 536 to 9000",
+			(unsigned long long)a->c->path.mss_ipv6);
+}
+
 static void check_clients(struct apply *a, const char *file)
 {
 	const struct grammar_place *at = place_of(a, "", "clients"), nowhere = {.file = file};
@@ -592,12 +662,15 @@ static void settle(struct apply *a, const char *name, const struct conf_machine 
 		apply_machine(a, name, machine);
 	if (a->fatal == 0 && c->listen_count == 0 && a->errors->count == before)
 		apply_listen(a, &nowhere);
+	if (a->fatal == 0 && a->errors->count == before)
+		apply_refusals(a, &nowhere);
 	for (size_t i = 0; i < conf_titled_count && a->fatal == 0; i++)
 		settle_instances(a, &conf_titled[i]);
 	if (a->fatal != 0)
 		return;
 	check_together(a, name);
 	check_clients(a, name);
+	check_segments(a);
 	if (c->retry.greylist > c->retry.first)
 		c->retry.greylist = c->retry.first;
 }

@@ -24,6 +24,12 @@ struct conf_endpoints {
 	size_t count;
 };
 
+/* Codes or patterns, each on the heap. */
+struct conf_texts {
+	char **items;
+	size_t count;
+};
+
 /* Where a value was set, for `relayq config`: a file of the configuration and a line in it. */
 struct conf_origin {
 	uint32_t file; /* 0: the default; else 1 + its index in `files` */
@@ -31,6 +37,8 @@ struct conf_origin {
 };
 
 enum { CONF_LISTEN_MAX = 256, CONF_CLIENTS_MAX = 4096, CONF_ROUTES_MAX = 100000 };
+/* All rows, the built-in ones among them; the codes or patterns of one condition; bytes of a pattern. */
+enum { CONF_REFUSALS_MAX = 256, CONF_REFUSAL_LIST_MAX = 16, CONF_PATTERN_MAX = 200 };
 
 /* Which content goes in chunks (BDAT) to a next hop that takes them: binary content, all, none. */
 enum conf_chunking { CHUNKING_BINARY, CHUNKING_ALWAYS, CHUNKING_NEVER };
@@ -76,7 +84,7 @@ struct conf_route {
 	uint64_t connections, messages, recipients; /* CONF_INHERIT */
 	uint64_t first, max, give_up, warn;	    /* CONF_INHERIT */
 	enum conf_family prefer, only;
-	enum conf_answer soft_bounce;
+	enum conf_answer soft_bounce, policy_failover;
 	bool discard;
 	char *reject; /* NULL: no */
 };
@@ -89,6 +97,19 @@ struct conf_client {
 	enum early_talkers early_talkers;
 	enum conf_answer xclient, xforward, deliver_by, future_release, priority;
 	uint64_t sessions; /* CONF_INHERIT */
+};
+
+/* What a refusal that a row matches is about: nothing that another address would change, the family, a block list. */
+enum conf_refusal_kind { KIND_NONE, KIND_FAMILY, KIND_LISTED };
+
+/* refusal NAME { … }: a row of the table of refusals that another address may not share. All conditions that are given
+ * hold, of each list one. Without any it matches nothing: it switches the built-in row of its name off. */
+struct conf_refusal {
+	struct conf_origin origin;
+	char *name; /* lower case */
+	enum conf_refusal_kind kind;
+	struct conf_texts codes, statuses, texts; /* see queue/path/refusal.h */
+	enum conf_family over;
 };
 
 struct conf {
@@ -106,11 +127,12 @@ struct conf {
 	char *double_bounces; /* where double bounces go; NULL: nowhere */
 	struct conf_prefixes clients;
 	enum conf_chunking chunking;
-	bool normalize;	  /* `bare_newline` */
-	bool early;	  /* `early_talkers` */
-	bool soft_bounce; /* what would fail is deferred */
-	bool open_relay;  /* `open_relay = i-know-that-everybody-may-relay` */
-	unsigned loops;	  /* 0 in the file: one per core; here the number in force */
+	bool normalize;	      /* `bare_newline` */
+	bool early;	      /* `early_talkers` */
+	bool soft_bounce;     /* what would fail is deferred */
+	bool policy_failover; /* a refusal about the family or the address sends the message over another one */
+	bool open_relay;      /* `open_relay = i-know-that-everybody-may-relay` */
+	unsigned loops;	      /* 0 in the file: one per core; here the number in force */
 	unsigned disk_workers;
 
 	struct conf_listen *listen;
@@ -119,6 +141,8 @@ struct conf {
 	size_t client_count;
 	struct conf_route *routes; /* sorted by pattern, see conf_route() */
 	size_t route_count;
+	struct conf_refusal *refusals; /* those of the file in its order, then what is left of the built-in ones */
+	size_t refusal_count;
 
 	struct {
 		enum log_format format;
@@ -148,6 +172,11 @@ struct conf {
 		uint64_t sessions_per_attempt;
 		uint64_t connect_time; /* the last path: 30 s */
 	} race;
+	struct {
+		uint64_t addresses, sites; /* remembered */
+		uint64_t probe_first, probe_max, probe_time, refused_first, refused_max, half_life;
+		uint64_t mss_ipv6; /* 0: as the kernel finds */
+	} path;
 	struct {
 		uint64_t size, recipients, hops, messages;
 		uint64_t sessions, sessions_per_client, sessions_per_other;

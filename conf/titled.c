@@ -58,6 +58,23 @@ static void free_route(void *item)
 	free(((struct conf_route *)item)->pattern);
 }
 
+/* ---- refusal ---- */
+
+static int compare_refusals(const void *left, const void *right)
+{
+	return strcmp(((const struct conf_refusal *)left)->name, ((const struct conf_refusal *)right)->name);
+}
+
+static int write_refusal(const void *item, struct buf *out)
+{
+	return buf_append_str(out, ((const struct conf_refusal *)item)->name);
+}
+
+static void free_refusal(void *item)
+{
+	free(((struct conf_refusal *)item)->name);
+}
+
 /* ---- all of them ---- */
 
 const struct conf_titled conf_titled[] = {
@@ -94,12 +111,24 @@ const struct conf_titled conf_titled[] = {
 		.write_title = write_route,
 		.free_title = free_route,
 	},
+	{
+		.block = "refusal",
+		.many = "rows of refusals",
+		.most = CONF_REFUSALS_MAX,
+		.size = sizeof(struct conf_refusal),
+		.items = offsetof(struct conf, refusals),
+		.count = offsetof(struct conf, refusal_count),
+		.compare = compare_refusals,
+		.write_title = write_refusal,
+		.free_title = free_refusal,
+	},
 };
 const size_t conf_titled_count = sizeof conf_titled / sizeof conf_titled[0];
 
 _Static_assert(offsetof(struct conf_listen, origin) == 0, "the origin comes first");
 _Static_assert(offsetof(struct conf_client, origin) == 0, "the origin comes first");
 _Static_assert(offsetof(struct conf_route, origin) == 0, "the origin comes first");
+_Static_assert(offsetof(struct conf_refusal, origin) == 0, "the origin comes first");
 
 const struct conf_titled *titled_find(const char *block)
 {

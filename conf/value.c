@@ -7,6 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "conf/texts.h"
+
 struct unit {
 	const char *name;
 	uint64_t factor;
@@ -162,21 +164,6 @@ static int parse_text(const struct value_rule *rule, const char *text, void *to)
 		lower(copy);
 	*(char **)to = copy;
 	return 0;
-}
-
-/* Appends `text`, in quotes if the grammar needs them. */
-static int write_text(struct buf *out, const char *text)
-{
-	if (*text != '\0' && *text != '#' && strpbrk(text, " \t,{}\"\\") == NULL)
-		return buf_append_str(out, text);
-	int err = buf_append(out, "\"", 1);
-	for (; err == 0 && *text != '\0'; text++) {
-		if (*text == '"' || *text == '\\')
-			err = buf_append(out, "\\", 1);
-		if (err == 0)
-			err = buf_append(out, text, 1);
-	}
-	return err ? err : buf_append(out, "\"", 1);
 }
 
 /* Addresses. */
@@ -420,6 +407,11 @@ static int write_list(const struct value_rule *rule, const struct list list, str
 
 /* All of them. */
 
+static enum text_type texts_of(const struct value_rule *rule)
+{
+	return rule->type == KEY_CODES ? TEXT_CODE : rule->type == KEY_STATUSES ? TEXT_STATUS : TEXT_PATTERN;
+}
+
 int value_expected(const struct value_rule *rule, struct buf *out)
 {
 	static const char *const texts[] = {
@@ -460,6 +452,10 @@ int value_expected(const struct value_rule *rule, struct buf *out)
 	case KEY_REPLY:
 		return buf_printf(
 			out, "%s of 1 to %" PRIu64 " bytes", texts[rule->type], rule->max ? rule->max : TEXT_MAX);
+	case KEY_CODES:
+	case KEY_STATUSES:
+	case KEY_PATTERNS:
+		return buf_append_str(out, texts_expected(texts_of(rule)));
 	default:
 		return buf_append_str(out, texts[rule->type]);
 	}
@@ -492,6 +488,8 @@ int value_read(const struct value_rule *rule, const struct grammar_value *values
 		err = parse_list(rule, values, to, bad, why);
 	} else if (rule->type == KEY_RELAY) {
 		err = parse_relay(rule, values, to, bad, why);
+	} else if (rule->type == KEY_CODES || rule->type == KEY_STATUSES || rule->type == KEY_PATTERNS) {
+		err = texts_read(to, texts_of(rule), values, rule->max, bad, why);
 	} else if (values->next != NULL) {
 		*bad = values->next;
 		buf_append_str(why, "a list; expected one value: ");
@@ -525,10 +523,14 @@ int value_write(const struct value_rule *rule, const void *from, struct buf *out
 	case KEY_IPV4:
 	case KEY_IPV6:
 		return buf_append_str(out, ip_format(from, text));
+	case KEY_CODES:
+	case KEY_STATUSES:
+	case KEY_PATTERNS:
+		return texts_write(from, out);
 	case KEY_RELAY:
 		return value_write_relay(from, out);
 	default:
-		return write_text(out, *(char *const *)from);
+		return text_write(*(char *const *)from, out);
 	}
 }
 
@@ -554,6 +556,10 @@ bool value_empty(const struct value_rule *rule, const void *from)
 	case KEY_IPV4:
 	case KEY_IPV6:
 		return ((const struct ip *)from)->family == FAMILY_NONE;
+	case KEY_CODES:
+	case KEY_STATUSES:
+	case KEY_PATTERNS:
+		return ((const struct conf_texts *)from)->count == 0;
 	case KEY_RELAY:
 		return ((const struct conf_relay *)from)->count == 0;
 	default:
@@ -578,6 +584,11 @@ void value_fini(const struct value_rule *rule, void *member)
 	case KEY_IPV6:
 		*(struct ip *)member = (struct ip){0};
 		break;
+	case KEY_CODES:
+	case KEY_STATUSES:
+	case KEY_PATTERNS:
+		texts_free(member);
+		break;
 	case KEY_RELAY:
 		value_free_relay(member);
 		break;
@@ -587,7 +598,7 @@ void value_fini(const struct value_rule *rule, void *member)
 	}
 }
 
-static bool texts_equal(const char *a, const char *b)
+static bool text_equal(const char *a, const char *b)
 {
 	return a == b || (a != NULL && b != NULL && strcmp(a, b) == 0);
 }
@@ -631,10 +642,14 @@ bool value_equal(const struct value_rule *rule, const void *a, const void *b)
 	case KEY_IPV4:
 	case KEY_IPV6:
 		return ip_equal(a, b);
+	case KEY_CODES:
+	case KEY_STATUSES:
+	case KEY_PATTERNS:
+		return texts_equal(a, b);
 	case KEY_RELAY:
 		return relays_equal(a, b);
 	default:
-		return texts_equal(*(char *const *)a, *(char *const *)b);
+		return text_equal(*(char *const *)a, *(char *const *)b);
 	}
 }
 
@@ -683,6 +698,10 @@ int value_copy(const struct value_rule *rule, void *to, const void *from)
 	case KEY_IPV6:
 		*(struct ip *)to = *(const struct ip *)from;
 		return 0;
+	case KEY_CODES:
+	case KEY_STATUSES:
+	case KEY_PATTERNS:
+		return texts_copy(to, from);
 	case KEY_RELAY:
 		return copy_relay(to, from);
 	default:

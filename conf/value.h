@@ -12,6 +12,9 @@
  *   KEY_ENDPOINTS       a list of ADDRESS, ADDRESS:PORT or [ADDRESS]:PORT
  *   KEY_IPV4, KEY_IPV6  one address
  *   KEY_RELAY           a list of [HOST], HOST or an address, may be with :PORT
+ *   KEY_CODES           a list of reply codes of refusals, x for any digit: 550, 55x, 4xx
+ *   KEY_STATUSES        a list of enhanced status codes of refusals: 5.7.25, 4.7.*, none
+ *   KEY_PATTERNS        a list of texts in printable ASCII, * for anything
  *
  * Members: numbers and choices are unsigned of 1, 4 or 8 bytes; text, path, domain and mailbox are char *, NULL or on
  * the heap; the others are the structs of conf/conf.h and conf/ip.h. All zero is a valid empty member of every type. */
@@ -36,6 +39,9 @@ enum key_type {
 	KEY_IPV4,
 	KEY_IPV6,
 	KEY_RELAY,
+	KEY_CODES,
+	KEY_STATUSES,
+	KEY_PATTERNS,
 };
 
 struct value_rule {

@@ -47,7 +47,7 @@ struct dial *dialling_build(struct queue *q, struct site *s, struct delivery *d,
 	struct candidate *candidates = calloc(CANDIDATES_MAX, sizeof *candidates);
 	if (candidates == NULL)
 		return NULL;
-	unsigned n = site_candidates(q, s, d, true, candidates, &w->partial);
+	unsigned n = site_candidates(q, s, d, candidates, &w->partial);
 	if (w->partial && !worth_it(s, d, candidates, n))
 		n = 0;
 	struct ioloop *loop = &q->loops[q->next_loop++ % q->loop_count];
@@ -66,7 +66,7 @@ void dialling_refresh(struct queue *q, struct dialling *w, struct candidate cand
 {
 	bool full;
 	dialling_count(q, w, -1); /* its own places are no reason to leave them out */
-	unsigned n = site_candidates(q, w->site, w->picky, false, candidates, &full);
+	unsigned n = site_candidates(q, w->site, w->picky, candidates, &full);
 	for (unsigned i = 0; i < n; i++) {
 		dial_add(w->dial, &candidates[i]);
 		take_address(w, &candidates[i]);

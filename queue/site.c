@@ -146,7 +146,7 @@ static void free_site(struct queue *q, struct site *s)
 
 static bool unused(const struct site *s)
 {
-	return s->deliveries == 0 && s->domains == 0 && s->links == 0 && s->dial_count == 0;
+	return s->deliveries == 0 && s->domains == 0 && s->links == 0 && s->dial_count == 0 && s->probe == NULL;
 }
 
 void site_trim(struct queue *q)
@@ -287,6 +287,12 @@ bool site_was_tried(const struct delivery *d, const struct endpoint *to)
 	return false;
 }
 
+/* Is the delivery to go over the other family, because it was refused for this one? */
+static bool is_refused(const struct delivery *d, const struct endpoint *to)
+{
+	return d != NULL && d->tries != NULL && d->tries->refused == (enum family)to->ip.family;
+}
+
 static bool goes_first(const struct queue *q, const struct site *s, const struct delivery *d, const struct candidate *c)
 {
 	if (d != NULL && d->tries != NULL && d->tries->other != FAMILY_NONE)
@@ -294,18 +300,19 @@ static bool goes_first(const struct queue *q, const struct site *s, const struct
 	if (d != NULL && d->greylisted != NULL)
 		return endpoint_equal(d->greylisted, &c->to);
 	/* what has just failed does not go first, whatever the route prefers */
-	bool learned = s->prefer != FAMILY_NONE && s->prefer_until > core_now(q);
-	enum family prefer = learned ? s->prefer : s->own ? s->policy.prefer : FAMILY_NONE;
+	enum family prefer = s->own ? s->policy.prefer : FAMILY_NONE;
+	if (prefer == FAMILY_NONE)
+		prefer = memory_quicker(q->memory, s->lane.site);
 	return c->to.ip.family == prefer && !c->doubtful;
 }
 
 unsigned site_candidates(
-	struct queue *q, const struct site *s, const struct delivery *d, bool probe, struct candidate *out, bool *full)
+	struct queue *q, const struct site *s, const struct delivery *d, struct candidate *out, bool *full)
 {
 	unsigned n = 0;
 	*full = false;
 	for (unsigned i = 0; i < s->candidate_count; i++) {
-		if (site_was_tried(d, &s->candidates[i].to))
+		if (site_was_tried(d, &s->candidates[i].to) || is_refused(d, &s->candidates[i].to))
 			continue;
 		if (memory_open(q->memory, &s->candidates[i].to) >= q->conf->limits.address_connections) {
 			*full = true;
@@ -313,7 +320,7 @@ unsigned site_candidates(
 			continue;
 		}
 		struct candidate c = s->candidates[i];
-		memory_fill(q->memory, &c, probe, core_now(q));
+		memory_fill(q->memory, s->lane.site, &c, core_now(q));
 		c.first = goes_first(q, s, d, &c);
 		unsigned at = n++;
 		while (at > 0 && out[at - 1].preference > c.preference) {

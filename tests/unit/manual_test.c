@@ -40,6 +40,9 @@ static const char *const type_words[] = {
 	[KEY_IPV4] = "address",
 	[KEY_IPV6] = "address",
 	[KEY_RELAY] = "next-hop",
+	[KEY_CODES] = "codes",
+	[KEY_STATUSES] = "statuses",
+	[KEY_PATTERNS] = "patterns",
 };
 
 /* Reads ".It Cm NAME No = Ar TYPE". */

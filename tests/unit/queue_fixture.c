@@ -77,7 +77,8 @@ void fixture_begin(const char *settings)
 	TAILQ_INIT(&q->suspensions);
 	TAILQ_INIT(&q->unused_domains);
 	suspension_load(q);
-	q->memory = memory_new(1000, 1);
+	TAILQ_INIT(&q->probes);
+	q->memory = memory_new(q->conf, 1);
 	assert_non_null(q->memory);
 	fakes_begin();
 }
@@ -93,6 +94,8 @@ void fixture_end(void)
 		unsigned left = fx.dial_count + fx.commit_count;
 		while (fx.dial_count > 0)
 			dial_end(fx.dials[0], "");
+		while (fx.probe_count > 0)
+			dial_end(fx.probes[0], "");
 		for (unsigned i = 0; i < fx.connection_count; i++) {
 			if (fx.connections[i]->sent != NULL)
 				end_transaction(fx.connections[i], TRANSACTION_LOST, FAULT_RESET, "-");

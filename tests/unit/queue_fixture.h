@@ -21,7 +21,7 @@
 /* Wall and steady time of a fixture's begin. */
 #define BEGIN UINT64_C(1800000000000)
 
-enum { FAKE_DIALS = 256, FAKE_CONNECTIONS = 512, FAKE_COMMITS = 4096, FAKE_FREED = 64 };
+enum { FAKE_DIALS = 256, FAKE_PROBES = 16, FAKE_CONNECTIONS = 512, FAKE_COMMITS = 4096, FAKE_FREED = 64 };
 
 struct connection {
 	struct connection_info info;
@@ -41,7 +41,9 @@ struct fixture {
 	uint32_t chance;
 	_Atomic uint64_t id_ceiling_ms;
 
-	struct dial *dials[FAKE_DIALS]; /* under way, in the order of their start */
+	struct dial *dials[FAKE_DIALS]; /* under way, in the order of their start; without probes */
+	struct dial *probes[FAKE_PROBES];
+	unsigned probe_count;
 	unsigned dial_count, dials_made;
 	struct connection *connections[FAKE_CONNECTIONS]; /* all that were ever made */
 	unsigned connection_count;
@@ -61,6 +63,10 @@ struct fixture {
 
 	uint8_t state[4096]; /* what spool/state/suspended holds */
 	size_t state_len;
+	struct kept {
+		uint8_t bytes[65536];
+		size_t len; /* 0: there is none */
+	} paths, pinned;    /* spool/state/paths and spool/state/pins */
 	unsigned states_written;
 
 	uint32_t oldest, wanted; /* segments, as the store would name them; 0: none */

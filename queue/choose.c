@@ -1,0 +1,76 @@
+/* queue/choose.c: state. */
+#include "queue/choose.h"
+
+#include "queue/link.h"
+#include "queue/pace.h"
+#include "queue/path/failover.h"
+#include "queue/site.h"
+
+enum { BACKLOG_MS = 60000 /* mail that waits for so long is a backlog */ };
+
+static bool family_left(const struct site *s, const struct delivery *d, enum family family)
+{
+	for (unsigned i = 0; i < s->candidate_count; i++)
+		if (s->candidates[i].to.ip.family == family && !site_was_tried(d, &s->candidates[i].to))
+			return true;
+	return false;
+}
+
+/* The family that a connection must have; FAMILY_NONE: either. */
+static enum family wanted(struct queue *q, const struct site *s, const struct delivery *d)
+{
+	enum family other = d->tries ? d->tries->other : FAMILY_NONE;
+	if (other != FAMILY_NONE && (d->tries->refused != FAMILY_NONE || family_left(s, d, other)))
+		return other;
+	return failover_avoids(q, s, d, FAMILY_IPV6)   ? FAMILY_IPV4
+	       : failover_avoids(q, s, d, FAMILY_IPV4) ? FAMILY_IPV6
+						       : FAMILY_NONE;
+}
+
+static bool fits(const struct link *l, const struct delivery *d, enum family family)
+{
+	const struct endpoint *to = &connection_info(l->connection)->to;
+	return link_fits(l, d) && (family == FAMILY_NONE || (enum family)to->ip.family == family);
+}
+
+struct link *choose_link(struct queue *q, const struct site *s, const struct delivery *d)
+{
+	if (TAILQ_EMPTY(&s->idle))
+		return NULL;
+	enum family family = wanted(q, s, d);
+	struct link *l, *found = NULL;
+	TAILQ_FOREACH (l, &s->idle, next) {
+		const struct endpoint *to = &connection_info(l->connection)->to;
+		if (l->closing || !fits(l, d, family) || site_was_tried(d, to))
+			continue;
+		if (d->greylisted == NULL || endpoint_equal(d->greylisted, to))
+			return l;
+		if (found == NULL)
+			found = l;
+	}
+	return found;
+}
+
+void choose_room(struct queue *q, struct site *s, const struct delivery *d)
+{
+	struct link *l;
+	if (TAILQ_EMPTY(&s->idle) || s->dial_count > 0 ||
+		(s->links < pace_window(s) && s->links < site_connections(q, s)))
+		return;
+	enum family family = wanted(q, s, d);
+	TAILQ_FOREACH (l, &s->idle, next) {
+		if (l->closing || fits(l, d, family))
+			continue;
+		l->closing = true;
+		connection_quit(l->connection);
+		return;
+	}
+}
+
+struct delivery *choose_fresh(const struct queue *q, struct site *s, const struct delivery *first)
+{
+	struct delivery *last = ready_newest(&s->ready, first);
+	s->turn_of_fresh = !s->turn_of_fresh;
+	bool backlog = core_now(q) >= first->since + BACKLOG_MS && last->since >= first->since + BACKLOG_MS;
+	return backlog && s->turn_of_fresh ? last : NULL;
+}
