@@ -16,7 +16,7 @@ CC       ?= gcc
 WARN     := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wvla -Wconversion -Wno-sign-conversion \
             -Wformat=2 -Wpointer-arith -Wwrite-strings -Werror
 DEFINES  := -D_GNU_SOURCE -DRELAY64_VERSION='"$(VERSION)"' -I.
-LIBS     := -luv -lcares -ljansson -lxxhash -lidn2 -lresolv -lpthread
+LIBS     := -luv -lcares -ljansson -lxxhash -lidn2 -lresolv -lm -lpthread
 OPTIMISE := -O2 -g -D_FORTIFY_SOURCE=2 -fstack-protector-strong -fstack-clash-protection -fPIE
 HARDEN   := -pie -Wl,-z,relro,-z,now
 SANITIZE := -O1 -g -fno-omit-frame-pointer -fsanitize=address,undefined -fno-sanitize-recover=undefined

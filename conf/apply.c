@@ -10,6 +10,7 @@
 #include "conf/openrelay.h"
 #include "conf/policy.h"
 #include "conf/refusals.h"
+#include "conf/sources.h"
 #include "conf/titled.h"
 
 enum { WHY_MAX = 2048 };
@@ -243,6 +244,15 @@ static int read_client(struct apply *a, void *item, const struct grammar_value *
 	return -EINVAL;
 }
 
+/* A title or value in lower case; NULL without memory. */
+static char *lowered(const char *text)
+{
+	char *copy = strdup(text);
+	for (char *p = copy; p != NULL && *p != '\0'; p++)
+		*p = (char)(*p >= 'A' && *p <= 'Z' ? *p - 'A' + 'a' : *p);
+	return copy;
+}
+
 static int read_route(struct apply *a, void *item, const struct grammar_value *title)
 {
 	char shown[GRAMMAR_SHOWN];
@@ -253,13 +263,66 @@ static int read_route(struct apply *a, void *item, const struct grammar_value *t
 			grammar_show(title->text, shown));
 		return -EINVAL;
 	}
-	char *pattern = strdup(title->text);
-	if (pattern == NULL)
-		return -ENOMEM;
-	for (char *p = pattern; *p != '\0'; p++)
-		*p = (char)(*p >= 'A' && *p <= 'Z' ? *p - 'A' + 'a' : *p);
-	((struct conf_route *)item)->pattern = pattern;
-	return 0;
+	((struct conf_route *)item)->pattern = lowered(title->text);
+	return ((struct conf_route *)item)->pattern ? 0 : -ENOMEM;
+}
+
+static int read_pool(struct apply *a, void *item, const struct grammar_value *title)
+{
+	char shown[GRAMMAR_SHOWN];
+	struct conf_pool *pool = item;
+	if (!sources_is_name(title->text)) {
+		grammar_error(a->errors, &title->at, "pool %s; expected a name of 1 to %d letters, digits and hyphens",
+			grammar_show(title->text, shown), POOL_NAME_MAX);
+		return -EINVAL;
+	}
+	pool->name = lowered(title->text);
+	return pool->name ? 0 : -ENOMEM;
+}
+
+static void check_pool(struct apply *a, const void *item, const struct grammar_place *at)
+{
+	const struct conf_pool *pool = item;
+	buf_reset(&a->why);
+	if (sources_complain(pool, &a->why) != 0)
+		grammar_error(a->errors, at, "pool %s %s", pool->name, why(a));
+}
+
+static int read_identity(struct apply *a, void *item, const struct grammar_value *title)
+{
+	char shown[GRAMMAR_SHOWN];
+	if (ip_parse(&((struct conf_identity *)item)->at, title->text) == 0)
+		return 0;
+	grammar_error(a->errors, &title->at, "identity %s; expected an address", grammar_show(title->text, shown));
+	return -EINVAL;
+}
+
+static int read_sender(struct apply *a, void *item, const struct grammar_value *title)
+{
+	char shown[GRAMMAR_SHOWN];
+	if (!value_is_domain(*title->text == '.' ? title->text + 1 : title->text)) {
+		grammar_error(a->errors, &title->at,
+			"sender %s; expected DOMAIN or .DOMAIN (its subdomains), in ASCII (xn--…)",
+			grammar_show(title->text, shown));
+		return -EINVAL;
+	}
+	((struct conf_sender *)item)->pattern = lowered(title->text);
+	return ((struct conf_sender *)item)->pattern ? 0 : -ENOMEM;
+}
+
+/* The pool that is named must be there. */
+static void check_named_pool(
+	struct apply *a, const char *block, const char *title, const char *pool, const struct grammar_place *at)
+{
+	buf_reset(&a->why);
+	if (sources_missing(a->c, pool, &a->why) != 0)
+		grammar_error(a->errors, at, "%s %s: %s", block, title, why(a));
+}
+
+static void check_sender(struct apply *a, const void *item, const struct grammar_place *at)
+{
+	const struct conf_sender *s = item;
+	check_named_pool(a, "sender", s->pattern, s->pool, at);
 }
 
 static int read_refusal(struct apply *a, void *item, const struct grammar_value *title)
@@ -272,12 +335,8 @@ static int read_refusal(struct apply *a, void *item, const struct grammar_value 
 			grammar_show(title->text, shown), REFUSAL_NAME_MAX);
 		return -EINVAL;
 	}
-	row->name = strdup(title->text);
-	if (row->name == NULL)
-		return -ENOMEM;
-	for (char *p = row->name; *p != '\0'; p++)
-		*p = (char)(*p >= 'A' && *p <= 'Z' ? *p - 'A' + 'a' : *p);
-	return 0;
+	row->name = lowered(title->text);
+	return row->name ? 0 : -ENOMEM;
 }
 
 /* A row says what it is about, and when it holds. */
@@ -326,9 +385,8 @@ static void check_route(struct apply *a, const void *base)
 }
 
 /* A route's times in force, some given there, some for all: first <= max <= give_up. */
-static void check_schedule(struct apply *a, const void *item, const struct grammar_place *at)
+static void check_schedule(struct apply *a, const struct conf_route *r, const struct grammar_place *at)
 {
-	const struct conf_route *r = item;
 	const struct retry_times p = policy_of(a->c, r).retry;
 	const struct {
 		const char *small, *large;
@@ -349,6 +407,13 @@ static void check_schedule(struct apply *a, const void *item, const struct gramm
 		value_write(&key->rule, &rows[i].large_value, &a->why);
 		grammar_error(a->errors, at, "%s), here or in block retry; expected at most that", why(a));
 	}
+}
+
+static void check_route_whole(struct apply *a, const void *item, const struct grammar_place *at)
+{
+	const struct conf_route *r = item;
+	check_schedule(a, r, at);
+	check_named_pool(a, "route", r->pattern, r->pool, at);
 }
 
 /* Who may relay, or may name any client, is not to be everybody. */
@@ -390,7 +455,10 @@ static const struct titled_reader {
 } titled_readers[] = {
 	{"listen", read_listen, NULL, check_balancers},
 	{"client", read_client, NULL, check_speaker},
-	{"route", read_route, check_route, check_schedule},
+	{"pool", read_pool, NULL, check_pool},
+	{"identity", read_identity, NULL, NULL},
+	{"sender", read_sender, NULL, check_sender},
+	{"route", read_route, check_route, check_route_whole},
 	{"refusal", read_refusal, check_refusal, NULL},
 };
 

@@ -36,6 +36,29 @@ struct conf_origin {
 	uint32_t line;
 };
 
+/* pool NAME { … }: source addresses. Which is in force: conf/sources.h. */
+struct conf_pool {
+	struct conf_origin origin;
+	char *name;			  /* lower case */
+	struct conf_prefixes addresses;	  /* each a single address */
+	uint64_t ipv6_share, ipv6_warmup; /* CONF_INHERIT */
+};
+
+/* identity ADDRESS { … }: what a source address calls itself. */
+struct conf_identity {
+	struct conf_origin origin;
+	struct ip at;
+	char *helo; /* NULL: as without the block */
+};
+
+/* sender DOMAIN | .DOMAIN { … }: mail with a reverse-path of that domain. */
+struct conf_sender {
+	struct conf_origin origin;
+	char *pattern; /* lower case */
+	char *pool;    /* NULL: none */
+};
+
+enum { CONF_POOLS_MAX = 1000, CONF_IDENTITIES_MAX = 1000, CONF_SENDERS_MAX = 100000 };
 enum { CONF_LISTEN_MAX = 256, CONF_CLIENTS_MAX = 4096, CONF_ROUTES_MAX = 100000 };
 /* All rows, the built-in ones among them; the codes or patterns of one condition; bytes of a pattern. */
 enum { CONF_REFUSALS_MAX = 256, CONF_REFUSAL_LIST_MAX = 16, CONF_PATTERN_MAX = 200 };
@@ -84,6 +107,7 @@ struct conf_route {
 	uint64_t connections, messages, recipients; /* CONF_INHERIT */
 	uint64_t first, max, give_up, warn;	    /* CONF_INHERIT */
 	enum conf_family prefer, only;
+	char *pool; /* NULL: that of the sender's domain */
 	enum conf_answer soft_bounce, policy_failover;
 	bool discard;
 	char *reject; /* NULL: no */
@@ -141,6 +165,12 @@ struct conf {
 	size_t client_count;
 	struct conf_route *routes; /* sorted by pattern, see conf_route() */
 	size_t route_count;
+	struct conf_pool *pools;
+	size_t pool_count;
+	struct conf_identity *identities;
+	size_t identity_count;
+	struct conf_sender *senders; /* sorted by pattern */
+	size_t sender_count;
 	struct conf_refusal *refusals; /* those of the file in its order, then what is left of the built-in ones */
 	size_t refusal_count;
 
@@ -152,6 +182,7 @@ struct conf {
 	struct {
 		struct ip ipv4, ipv6;		    /* FAMILY_NONE: the kernel chooses */
 		char *helo, *helo_ipv4, *helo_ipv6; /* helo: NULL is hostname; the others: NULL is helo */
+		uint64_t ipv6_share, ipv6_warmup;   /* percent; milliseconds */
 	} source;
 	struct {
 		struct conf_endpoints servers;		 /* none: /etc/resolv.conf */

@@ -64,6 +64,8 @@
 	X(path_limit_addresses, "times that path { addresses } was reached")                                           \
 	X(path_limit_sites, "times that path { sites } was reached")                                                   \
 	X(pins, "sites whose family an operator has pinned now")                                                       \
+	X(sources_unusable, "times that a source address was told to be none of this host's")                        \
+	X(sources_none_usable, "connections for which no source address of the pool could be used")                    \
 	X(failovers_policy, "messages sent over the other family because one was refused for its family")              \
 	X(failovers_listed, "messages sent over the other family because an address was on a block list")              \
 	X(failovers_fault, "messages sent over another path because one broke under them")                             \

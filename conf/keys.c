@@ -45,6 +45,9 @@ const struct conf_block conf_blocks[] = {
 	{"limits", NULL, "how much is taken, held and sent at once"},
 	{"storage", NULL, "how the spool is written"},
 	{"log", NULL, "what is logged, and in which form"},
+	{"pool", "NAME", "source addresses that belong together"},
+	{"identity", "ADDRESS", "what a source address calls itself"},
+	{"sender", "DOMAIN or .DOMAIN (its subdomains)", "what holds for mail from a domain"},
 	{"route", "DOMAIN, .DOMAIN (its subdomains) or *", "where a domain's mail goes, and how"},
 	{"refusal", "NAME", "a row of the table of refusals that another address may not share"},
 };
@@ -144,6 +147,10 @@ const struct conf_key conf_keys[] = {
 		"name in EHLO over IPv4; without it `helo`"),
 	ROW("source", "helo_ipv6", KEY_DOMAIN, 0, 0, source.helo_ipv6, NULL, RELOAD,
 		"name in EHLO over IPv6; without it `helo`"),
+	ROW("source", "ipv6_share", KEY_PERCENT, 0, 100, source.ipv6_share, "100%", RELOAD,
+		"share of the mail that goes over IPv6 where both families work; less for an address that is new to others"),
+	TIME("source", "ipv6_warmup", 0, 364 * DAY, source.ipv6_warmup, "0", RELOAD,
+		"time in which that share grows to 100%; 0: it stays"),
 
 	{"dns", "servers", {KEY_ENDPOINTS, 0, 0, 8, NULL, 53, false}, NULL, RELOAD, offsetof(struct conf, dns.servers),
 		"resolvers, best a validating one on this machine; without it those of /etc/resolv.conf"},
@@ -261,6 +268,17 @@ const struct conf_key conf_keys[] = {
 	WORDS("log", "level", level_words, log.level, "info", RELOAD, "the least that is logged"),
 	SIZE("log", "buffer", 64 * KIB, 1 * GIB, log.buffer, "1M", RESTART, "lines that wait to be written; more are dropped"),
 
+	{"pool", "addresses", {KEY_PREFIXES, 0, 0, 256, NULL, 0, false}, NULL, RELOAD, offsetof(struct conf_pool, addresses),
+		"addresses of outgoing connections, of both families or one; they take turns"},
+	{"pool", "ipv6_share", {KEY_PERCENT, sizeof(uint64_t), 0, 100, NULL, 0, true}, NULL, RELOAD,
+		offsetof(struct conf_pool, ipv6_share), "as source { ipv6_share }, for mail from this pool"},
+	{"pool", "ipv6_warmup", {KEY_TIME, sizeof(uint64_t), 0, 364 * DAY, NULL, 0, true}, NULL, RELOAD,
+		offsetof(struct conf_pool, ipv6_warmup), "as source { ipv6_warmup }, for mail from this pool"},
+	{"identity", "helo", {KEY_DOMAIN, 0, 0, 0, NULL, 0, false}, NULL, RELOAD, offsetof(struct conf_identity, helo),
+		"name in EHLO over connections from this address"},
+	{"sender", "pool", {KEY_TEXT, 0, 0, 32, NULL, 0, false}, NULL, RELOAD, offsetof(struct conf_sender, pool),
+		"pool of source addresses for this mail, unless its route names one"},
+
 	{"route", "relay", {KEY_RELAY, 0, 0, 0, NULL, 25, false}, NULL, RELOAD, offsetof(struct conf_route, relay),
 		"next hops, the preferred one first: [HOST] and addresses as they are, HOST by its MX; without it the domain's own MX"},
 	ROUTE_NUMBER("connections", KEY_COUNT, 1, 10000, connections,
@@ -286,6 +304,8 @@ const struct conf_key conf_keys[] = {
 	ROUTE_WORDS("discard", yes_words, discard, "mail is accepted and dropped, without a notice to anybody"),
 	{"route", "reject", {KEY_REPLY, 0, 0, 300, NULL, 0, false}, NULL, RELOAD, offsetof(struct conf_route, reject),
 		"recipients are refused with 550 5.7.1 and this text"},
+	{"route", "pool", {KEY_TEXT, 0, 0, 32, NULL, 0, false}, NULL, RELOAD, offsetof(struct conf_route, pool),
+		"pool of source addresses; without it that of the sender's domain"},
 
 	{"refusal", "kind", {KEY_CHOICE, sizeof(enum conf_refusal_kind), 0, 0, refusal_words, 0, false}, NULL, RELOAD,
 		offsetof(struct conf_refusal, kind), "what it is about: the family, the address as a block list says, neither"},

@@ -18,13 +18,23 @@ struct unit {
 static const struct unit times[] = {
 	{"w", 604800000}, {"d", 86400000}, {"h", 3600000}, {"m", 60000}, {"s", 1000}, {"ms", 1}, {NULL, 0}};
 static const struct unit sizes[] = {{"G", 1 << 30}, {"M", 1 << 20}, {"K", 1 << 10}, {"", 1}, {NULL, 0}};
+static const struct unit percents[] = {{"%", 1}, {NULL, 0}};
 static const struct unit counts[] = {{"", 1}, {NULL, 0}};
 
 enum { LIST_MAX = 4096, TEXT_MAX = 1024 };
 
 static const struct unit *units_of(enum key_type type)
 {
-	return type == KEY_TIME ? times : type == KEY_SIZE ? sizes : counts;
+	switch (type) {
+	case KEY_TIME:
+		return times;
+	case KEY_SIZE:
+		return sizes;
+	case KEY_PERCENT:
+		return percents;
+	default:
+		return counts;
+	}
 }
 
 /* Numbers. */
@@ -426,13 +436,16 @@ int value_expected(const struct value_rule *rule, struct buf *out)
 		[KEY_IPV6] = "an IPv6 address",
 		[KEY_RELAY] = "[HOST], HOST (by MX) or ADDRESS, then :PORT or not (IPv6 in [ ]), separated by commas",
 	};
-	static const char *const numbers[] = {
-		[KEY_TIME] = "a time (ms s m h d w)", [KEY_SIZE] = "a size (bytes, K M G)", [KEY_COUNT] = "a number"};
+	static const char *const numbers[] = {[KEY_TIME] = "a time (ms s m h d w)",
+		[KEY_SIZE] = "a size (bytes, K M G)",
+		[KEY_COUNT] = "a number",
+		[KEY_PERCENT] = "a share"};
 	int err = 0;
 	switch (rule->type) {
 	case KEY_TIME:
 	case KEY_SIZE:
 	case KEY_COUNT:
+	case KEY_PERCENT:
 		err = buf_printf(out, "%s between ", numbers[rule->type]);
 		if (err == 0)
 			err = write_number(out, rule->min, units_of(rule->type));
@@ -467,6 +480,7 @@ static int parse_one(const struct value_rule *rule, const char *text, void *to)
 	case KEY_TIME:
 	case KEY_SIZE:
 	case KEY_COUNT:
+	case KEY_PERCENT:
 		return parse_number(rule, text, to);
 	case KEY_CHOICE:
 		return parse_choice(rule, text, to);
@@ -514,6 +528,7 @@ int value_write(const struct value_rule *rule, const void *from, struct buf *out
 	case KEY_TIME:
 	case KEY_SIZE:
 	case KEY_COUNT:
+	case KEY_PERCENT:
 		return write_number(out, load_number(from, rule->size), units_of(rule->type));
 	case KEY_CHOICE:
 		return buf_append_str(out, rule->choices[load_number(from, rule->size)]);
@@ -547,6 +562,7 @@ bool value_empty(const struct value_rule *rule, const void *from)
 	case KEY_TIME:
 	case KEY_SIZE:
 	case KEY_COUNT:
+	case KEY_PERCENT:
 		return rule->optional && load_number(from, rule->size) == CONF_INHERIT;
 	case KEY_CHOICE:
 		return rule->optional && load_number(from, rule->size) == 0;
@@ -573,6 +589,7 @@ void value_fini(const struct value_rule *rule, void *member)
 	case KEY_TIME:
 	case KEY_SIZE:
 	case KEY_COUNT:
+	case KEY_PERCENT:
 	case KEY_CHOICE:
 		break;
 	case KEY_PREFIXES:
@@ -634,6 +651,7 @@ bool value_equal(const struct value_rule *rule, const void *a, const void *b)
 	case KEY_TIME:
 	case KEY_SIZE:
 	case KEY_COUNT:
+	case KEY_PERCENT:
 	case KEY_CHOICE:
 		return load_number(a, rule->size) == load_number(b, rule->size);
 	case KEY_PREFIXES:
@@ -688,6 +706,7 @@ int value_copy(const struct value_rule *rule, void *to, const void *from)
 	case KEY_TIME:
 	case KEY_SIZE:
 	case KEY_COUNT:
+	case KEY_PERCENT:
 	case KEY_CHOICE:
 		store_number(to, rule->size, load_number(from, rule->size));
 		return 0;

@@ -3,6 +3,7 @@
  *   KEY_TIME            a number and ms s m h d w, in milliseconds
  *   KEY_SIZE            a number, may be with K M G (1024)
  *   KEY_COUNT           a number
+ *   KEY_PERCENT         a number and %
  *   KEY_CHOICE          one of the words of `choices`; the member is its index
  *   KEY_TEXT, KEY_PATH  any text, the name of a file or socket
  *   KEY_REPLY           text of an SMTP reply: printable ASCII
@@ -28,6 +29,7 @@ enum key_type {
 	KEY_TIME,
 	KEY_SIZE,
 	KEY_COUNT,
+	KEY_PERCENT,
 	KEY_CHOICE,
 	KEY_TEXT,
 	KEY_PATH,

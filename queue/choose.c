@@ -4,6 +4,7 @@
 #include "queue/link.h"
 #include "queue/pace.h"
 #include "queue/path/failover.h"
+#include "queue/path/pool.h"
 #include "queue/site.h"
 
 enum { BACKLOG_MS = 60000 /* mail that waits for so long is a backlog */ };
@@ -17,31 +18,54 @@ static bool family_left(const struct site *s, const struct delivery *d, enum fam
 }
 
 /* The family that a connection must have; FAMILY_NONE: either. */
-static enum family wanted(struct queue *q, const struct site *s, const struct delivery *d)
+static enum family wanted_family(struct queue *q, const struct site *s, const struct delivery *d)
 {
 	enum family other = d->tries ? d->tries->other : FAMILY_NONE;
 	if (other != FAMILY_NONE && (d->tries->refused != FAMILY_NONE || family_left(s, d, other)))
 		return other;
-	return failover_avoids(q, s, d, FAMILY_IPV6)   ? FAMILY_IPV4
-	       : failover_avoids(q, s, d, FAMILY_IPV4) ? FAMILY_IPV6
-						       : FAMILY_NONE;
+	if (failover_avoids(q, s, d, FAMILY_IPV6))
+		return FAMILY_IPV4;
+	return failover_avoids(q, s, d, FAMILY_IPV4) ? FAMILY_IPV6 : FAMILY_NONE;
 }
 
-static bool fits(const struct link *l, const struct delivery *d, enum family family)
+/* The family that the delivery has by its share, if it works there. */
+static enum family by_share(struct queue *q, const struct site *s, const struct delivery *d)
 {
-	const struct endpoint *to = &connection_info(l->connection)->to;
-	return link_fits(l, d) && (family == FAMILY_NONE || (enum family)to->ip.family == family);
+	enum family family = pool_family(q, d);
+	return family != FAMILY_NONE && site_offers(q, s, d, family) ? family : FAMILY_NONE;
+}
+
+/* What a connection must be like. */
+struct wanted {
+	enum family family; /* FAMILY_NONE: either */
+	enum family
+		share; /* likewise, but one that was made for this mail and came out otherwise is taken all the same */
+	uint64_t pool;
+};
+
+static struct wanted wants(struct queue *q, const struct site *s, const struct delivery *d)
+{
+	struct wanted w = {.family = wanted_family(q, s, d), .pool = pool_key(pool_of(q, d))};
+	w.share = w.family == FAMILY_NONE ? by_share(q, s, d) : FAMILY_NONE;
+	return w;
+}
+
+static bool fits(const struct link *l, const struct delivery *d, const struct wanted *w)
+{
+	enum family family = (enum family)connection_info(l->connection)->to.ip.family;
+	return link_fits(l, d) && l->pool == w->pool && (w->family == FAMILY_NONE || family == w->family) &&
+	       (w->share == FAMILY_NONE || family == w->share || l->paths != NULL);
 }
 
 struct link *choose_link(struct queue *q, const struct site *s, const struct delivery *d)
 {
 	if (TAILQ_EMPTY(&s->idle))
 		return NULL;
-	enum family family = wanted(q, s, d);
+	struct wanted w = wants(q, s, d);
 	struct link *l, *found = NULL;
 	TAILQ_FOREACH (l, &s->idle, next) {
 		const struct endpoint *to = &connection_info(l->connection)->to;
-		if (l->closing || !fits(l, d, family) || site_was_tried(d, to))
+		if (l->closing || !fits(l, d, &w) || site_was_tried(d, to))
 			continue;
 		if (d->greylisted == NULL || endpoint_equal(d->greylisted, to))
 			return l;
@@ -57,9 +81,9 @@ void choose_room(struct queue *q, struct site *s, const struct delivery *d)
 	if (TAILQ_EMPTY(&s->idle) || s->dial_count > 0 ||
 		(s->links < pace_window(s) && s->links < site_connections(q, s)))
 		return;
-	enum family family = wanted(q, s, d);
+	struct wanted w = wants(q, s, d);
 	TAILQ_FOREACH (l, &s->idle, next) {
-		if (l->closing || fits(l, d, family))
+		if (l->closing || fits(l, d, &w))
 			continue;
 		l->closing = true;
 		connection_quit(l->connection);

@@ -86,6 +86,20 @@ TAILQ_HEAD(domain_list, domain);
 
 enum { LINK_DOMAINS = 16 };
 
+/* When a share of IPv6 began: queue/path/pool.h. */
+struct share {
+	uint64_t pool; /* its key */
+	uint64_t percent;
+	uint64_t since; /* wall milliseconds */
+};
+
+/* Whether this host has a source address: queue/path/binding.h. */
+struct binding {
+	struct ip ip;
+	int error; /* 0: it can be used */
+	uint64_t asked, told;
+};
+
 /* One connection, idle or at work. */
 struct link {
 	TAILQ_ENTRY(link) next;
@@ -97,6 +111,8 @@ struct link {
 	int used;
 	uint32_t race_ms;
 	unsigned sent;
+	uint64_t pool;			/* key of the pool of source addresses from which it was made */
+	struct ip source;		/* FAMILY_NONE: the kernel chose it */
 	uint64_t domains[LINK_DOMAINS]; /* hashes of those that it carried mail for, if the peer limits their number */
 	unsigned domain_count;
 	bool closing; /* takes no more work; `closed` will come */
@@ -122,6 +138,7 @@ struct dialling {
 	struct delivery *picky; /* NULL: for whoever is first in the site's list */
 	bool probe;		/* begun while the site rested */
 	bool partial;		/* addresses were left out for limits { address_connections } */
+	uint64_t pool;		/* key of its pool of source addresses */
 	/* counted at their addresses as long as it is under way: those of the best preference */
 	uint16_t preference;
 	unsigned counted;
@@ -225,9 +242,16 @@ struct queue {
 	struct memory *memory;
 	struct probe_list probes;
 	struct sidestate paths_file, pins_file;
-	struct buf paths_making;	    /* the next content of the first */
-	bool paths_walking;		    /* … is being made */
-	uint64_t paths_kept, paths_kept_at; /* memory_changes() when it was written, and when that was */
+	struct buf paths_making; /* the next content of the first */
+	struct sidestate shares_file;
+	struct share *shares;
+	unsigned share_count;
+	struct binding *bindings;
+	unsigned binding_count;
+	unsigned next_source;		      /* whose turn it is, of the addresses of a pool */
+	int (*can_bind)(const struct ip *ip); /* binding_try(); tests: the test's */
+	bool paths_walking;		      /* … is being made */
+	uint64_t paths_kept, paths_kept_at;   /* memory_changes() when it was written, and when that was */
 	struct segment_count *segments;
 	struct domain *domains;
 	struct domain_list unused_domains;

@@ -3,6 +3,7 @@
 
 #include <stdlib.h>
 
+#include "queue/path/pool.h"
 #include "queue/site.h"
 
 void dialling_count(struct queue *q, const struct dialling *w, int change)
@@ -53,7 +54,11 @@ struct dial *dialling_build(struct queue *q, struct site *s, struct delivery *d,
 	struct ioloop *loop = &q->loops[q->next_loop++ % q->loop_count];
 	/* an attempt under way waits for the answers that come */
 	bool wait = d->tries != NULL && dialling_answers_come(s, d);
-	struct dial *dial = n || wait ? dial_new(loop, q->mailbox, q->conf, q->store, &s->lane) : NULL;
+	const struct conf_pool *pool = pool_of(q, d);
+	struct lane lane = s->lane;
+	pool_choose(q, s, pool, &lane);
+	w->pool = pool_key(pool);
+	struct dial *dial = n || wait ? dial_new(loop, q->mailbox, q->conf, q->store, &lane) : NULL;
 	for (unsigned i = 0; dial != NULL && i < n; i++) {
 		dial_add(dial, &candidates[i]);
 		take_address(w, &candidates[i]);

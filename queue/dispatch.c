@@ -166,7 +166,7 @@ static void take_answer(struct queue *q, struct work *w, uint16_t index, const s
 	unsigned class = r != NULL ? reply_class(r) : 0;
 	enum rcpt_status status = class == 2 ? RCPT_DELIVERED : class == 5 && !too_many ? RCPT_FAILED : RCPT_QUEUED;
 	const struct endpoint *via = &connection_info(w->link->connection)->to;
-	bool refused = class >= 4 && !too_many && failover_refused(q, w->link->site, d, via, r, &soft);
+	bool refused = class >= 4 && !too_many && failover_refused(q, w->link, d, r, &soft);
 	if (refused)
 		status = RCPT_QUEUED;
 	tries->left |= status == RCPT_QUEUED;
@@ -400,9 +400,12 @@ static void end_rest(struct queue *q, struct site *s)
 	LOG_INFO("site-back", LF_STR("site", s->lane.site), LF_NUM("waiting", s->ready.count));
 }
 
-static void dial_won(struct queue *q, struct site *s, struct dial *dial, struct delivery *picky)
+static void dial_won(struct queue *q, struct site *s, struct dial *dial, const struct dialling *w)
 {
+	struct delivery *picky = w->picky;
 	struct link *l = link_new(q, s, dial, on_link_closed);
+	if (l != NULL)
+		l->pool = w->pool;
 	s->known = true;
 	s->slow = false;
 	end_rest(q, s);
@@ -524,7 +527,7 @@ static void on_dial(struct dial *dial)
 		if (dial->paths[i].fault == FAULT_LOAD && s->links > 0)
 			pace_load(s, s->links + 1, core_now(q));
 	if (dial->connection != NULL)
-		dial_won(q, s, dial, picky);
+		dial_won(q, s, dial, w);
 	else
 		dial_lost(q, s, dial, w);
 	dial_free(dial);

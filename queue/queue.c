@@ -12,7 +12,9 @@
 #include "queue/core.h"
 #include "queue/dispatch.h"
 #include "queue/index.h"
+#include "queue/path/binding.h"
 #include "queue/path/keep.h"
+#include "queue/path/pool.h"
 #include "queue/reclaim.h"
 #include "queue/replay.h"
 #include "queue/route.h"
@@ -289,6 +291,7 @@ static int open_state(struct queue_thread *t, struct buf *errors)
 	replay_end(q);
 	suspension_load(q);
 	keep_load(q);
+	pool_load(q);
 	t->opened_with = q->messages.count;
 	check_clock(q);
 	id_giver_init(&q->ids, ID_GIVER_QUEUE, store_id_floor_ms(q->store), store_id_ceiling_ms(q->store));
@@ -328,6 +331,7 @@ int queue_open(
 	q->loops = loops;
 	q->loop_count = loop_count;
 	q->chance = random_bits;
+	q->can_bind = binding_try;
 	q->schedule = schedule_message;
 	idmap_init(&q->messages);
 	TAILQ_INIT(&q->with_body);
@@ -511,6 +515,7 @@ static void free_state(struct queue_thread *t)
 		store_close(store);
 	suspension_free_all(q);
 	keep_free(q);
+	pool_free(q);
 	conf_unref(q->conf);
 	free(t);
 }

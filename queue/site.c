@@ -8,6 +8,7 @@
 
 #include "conf/counter.h"
 #include "queue/pace.h"
+#include "queue/path/pool.h"
 #include "queue/suspension.h"
 
 enum { SITES_KEPT = 20000, SMTP_PORT = 25 };
@@ -293,7 +294,7 @@ static bool is_refused(const struct delivery *d, const struct endpoint *to)
 	return d != NULL && d->tries != NULL && d->tries->refused == (enum family)to->ip.family;
 }
 
-static bool goes_first(const struct queue *q, const struct site *s, const struct delivery *d, const struct candidate *c)
+static bool goes_first(struct queue *q, const struct site *s, const struct delivery *d, const struct candidate *c)
 {
 	if (d != NULL && d->tries != NULL && d->tries->other != FAMILY_NONE)
 		return c->to.ip.family == d->tries->other && !c->doubtful;
@@ -301,9 +302,25 @@ static bool goes_first(const struct queue *q, const struct site *s, const struct
 		return endpoint_equal(d->greylisted, &c->to);
 	/* what has just failed does not go first, whatever the route prefers */
 	enum family prefer = s->own ? s->policy.prefer : FAMILY_NONE;
+	if (prefer == FAMILY_NONE && d != NULL)
+		prefer = pool_family(q, d);
 	if (prefer == FAMILY_NONE)
 		prefer = memory_quicker(q->memory, s->lane.site);
 	return c->to.ip.family == prefer && !c->doubtful;
+}
+
+bool site_offers(struct queue *q, const struct site *s, const struct delivery *d, enum family family)
+{
+	for (unsigned i = 0; i < s->candidate_count; i++) {
+		struct candidate c = s->candidates[i];
+		if ((enum family)c.to.ip.family != family || site_was_tried(d, &c.to) ||
+			memory_open(q->memory, &c.to) >= q->conf->limits.address_connections)
+			continue;
+		memory_fill(q->memory, s->lane.site, &c, core_now(q));
+		if (!c.doubtful)
+			return true;
+	}
+	return false;
 }
 
 unsigned site_candidates(

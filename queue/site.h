@@ -17,6 +17,8 @@ struct site *site_find(const struct queue *q, const char *name);
 void site_take_addresses(struct site *s, const struct hops *h);
 /* Has the delivery's attempt (`d` may be NULL) used the address already? */
 bool site_was_tried(const struct delivery *d, const struct endpoint *to);
+/* Has the site an address of the family that is not doubtful, has room, and was not tried in the delivery's attempt? */
+bool site_offers(struct queue *q, const struct site *s, const struct delivery *d, enum family family);
 /* What a dial may try now, with its history, sorted by preference; for `d` (may be NULL) without what it has tried.
  * `out` has room for CANDIDATES_MAX. Returns the count; `*full` says that some were left out because of
  * limits { address_connections }. */

@@ -4,7 +4,7 @@
 #include <stdio.h>
 
 #include "conf/counter.h"
-#include "queue/path/prober.h"
+#include "queue/path/pool.h"
 #include "queue/path/refusal.h"
 #include "queue/site.h"
 
@@ -36,9 +36,11 @@ static void mark_path(struct attempt *a, const struct reply *r)
 	a->paths[a->used].reply = *r;
 }
 
-bool failover_refused(struct queue *q, const struct site *s, struct delivery *d, const struct endpoint *via,
-	const struct reply *r, struct reply *soft)
+bool failover_refused(
+	struct queue *q, const struct link *l, struct delivery *d, const struct reply *r, struct reply *soft)
 {
+	const struct site *s = l->site;
+	const struct endpoint *via = &connection_info(l->connection)->to;
 	struct tries *t = d->tries;
 	enum family family = (enum family)via->ip.family;
 	if (reply_class(r) < 4 || !policy_of(q->conf, core_route(q, d)).policy_failover)
@@ -46,7 +48,9 @@ bool failover_refused(struct queue *q, const struct site *s, struct delivery *d,
 	struct refusal_match match = refusal_of(q->conf, r, family);
 	if (match.kind == REFUSAL_NONE)
 		return false;
-	memory_note_refused(q->memory, s->lane.site, via, core_now(q));
+	/* another source address of the pool may be welcome: then only this one rests there */
+	if (!pool_refused(q, s, pool_of(q, d), &l->source))
+		memory_note_refused(q->memory, s->lane.site, via, core_now(q));
 	mark_path(t->attempt, r);
 	bool again = t->refused == other_of(family) || (t->refusal == REFUSAL_LISTED && t->refused != family);
 	if (again || !has_family(s, other_of(family)))
@@ -102,19 +106,7 @@ void failover_look_at_paths(
 
 bool failover_avoids(struct queue *q, const struct site *s, const struct delivery *d, enum family family)
 {
-	uint64_t now = core_now(q);
-	if (!memory_avoids(q->memory, s->lane.site, family, now))
-		return false;
-	for (unsigned i = 0; i < s->candidate_count; i++) {
-		struct candidate c = s->candidates[i];
-		if ((enum family)c.to.ip.family == family || site_was_tried(d, &c.to) ||
-			memory_open(q->memory, &c.to) >= q->conf->limits.address_connections)
-			continue;
-		memory_fill(q->memory, s->lane.site, &c, now);
-		if (!c.doubtful)
-			return true;
-	}
-	return false;
+	return memory_avoids(q->memory, s->lane.site, family, core_now(q)) && site_offers(q, s, d, other_of(family));
 }
 
 void failover_begin(const struct queue *q, const struct site *s, const struct delivery *d, const struct transaction *t,

@@ -10,12 +10,12 @@
 
 #include "queue/core.h"
 
-/* The site refused a recipient of the delivery over `via` with this reply. True: another family may not share that:
- * the recipient is to stay queued, and the attempt to go on over the other family (tries->refused says which one is out
- * of question). False: it is no such refusal, or both families refuse, or there is no other. `soft`: what to defer with
- * if no path can be had now. */
-bool failover_refused(struct queue *q, const struct site *s, struct delivery *d, const struct endpoint *via,
-	const struct reply *r, struct reply *soft);
+/* The site refused a recipient of the delivery over this connection with this reply. True: another family may not share
+ * that: the recipient is to stay queued, and the attempt to go on over the other family (tries->refused says which one
+ * is out of question). False: it is no such refusal, or both families refuse, or there is no other. `soft`: what to
+ * defer with if no path can be had now. */
+bool failover_refused(
+	struct queue *q, const struct link *l, struct delivery *d, const struct reply *r, struct reply *soft);
 /* Paths of a race whose greeting or EHLO was refused for the family get that fault. */
 void failover_look_at_paths(
 	const struct queue *q, const struct site *s, struct path_try *paths, unsigned count, int used);

@@ -427,6 +427,30 @@ void memory_note_refused(struct memory *m, const char *site, const struct endpoi
 	m->changes++;
 }
 
+/* "mx.example from 192.0.2.1" stands among the sites. False: it is too long to be remembered. */
+static bool source_name(const char *site, const struct ip *source, char out[HOST_TEXT])
+{
+	char text[IP_TEXT];
+	return snprintf(out, HOST_TEXT, "%s from %s", site, ip_format(source, text)) < HOST_TEXT;
+}
+
+void memory_note_source_refused(struct memory *m, const char *site, const struct ip *source, uint64_t now_ms)
+{
+	char name[HOST_TEXT];
+	struct place *p = source_name(site, source, name) ? take_site(m, name) : NULL;
+	if (p == NULL)
+		return;
+	track_refused(of_family(p, (enum family)source->family), &m->rules, now_ms);
+	m->changes++;
+}
+
+bool memory_source_rests(const struct memory *m, const char *site, const struct ip *source, uint64_t now_ms)
+{
+	char name[HOST_TEXT];
+	const struct place *p = source_name(site, source, name) ? find_site(m, name) : NULL;
+	return p != NULL && track_is_refused(&p->s.family[source->family == FAMILY_IPV6], now_ms);
+}
+
 void memory_note_taken(struct memory *m, const char *site, enum family family, uint64_t now_ms)
 {
 	struct place *p = find_site(m, site);

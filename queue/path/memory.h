@@ -68,6 +68,9 @@ void memory_note_fault(
 void memory_forgive(struct memory *m, const char *site, const struct endpoint *to, uint64_t now_ms);
 /* Mail was refused for its family; mail was taken. */
 void memory_note_refused(struct memory *m, const char *site, const struct endpoint *to, uint64_t now_ms);
+/* Mail was refused for this source address alone: the pool has others. It rests there as long as a family would. */
+void memory_note_source_refused(struct memory *m, const char *site, const struct ip *source, uint64_t now_ms);
+bool memory_source_rests(const struct memory *m, const char *site, const struct ip *source, uint64_t now_ms);
 void memory_note_taken(struct memory *m, const char *site, enum family family, uint64_t now_ms);
 
 /* ---- probes ---- */

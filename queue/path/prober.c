@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "conf/counter.h"
+#include "queue/path/pool.h"
 
 enum {
 	LOOK_MS = 60000,       /* addresses come and go: looked at again after this at the latest */
@@ -73,7 +74,9 @@ static void start(struct queue *q, struct site *s, const struct candidate *which
 	struct candidate c = *which;
 	struct probe *p = calloc(1, sizeof *p);
 	struct ioloop *loop = &q->loops[q->next_loop++ % q->loop_count];
-	struct dial *dial = p ? dial_new(loop, q->mailbox, q->conf, q->store, &s->lane) : NULL;
+	struct lane lane = s->lane;
+	pool_choose(q, s, NULL, &lane);
+	struct dial *dial = p ? dial_new(loop, q->mailbox, q->conf, q->store, &lane) : NULL;
 	if (dial == NULL) {
 		free(p);
 		return;

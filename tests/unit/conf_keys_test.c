@@ -436,7 +436,8 @@ static void table(void **state)
 			if (same && strcmp(conf_keys[j].name, k->name) == 0)
 				fail_msg("%s %s has two rows", k->block, k->name);
 		}
-		bool number = k->rule.type == KEY_TIME || k->rule.type == KEY_SIZE || k->rule.type == KEY_COUNT;
+		bool number = k->rule.type == KEY_TIME || k->rule.type == KEY_SIZE || k->rule.type == KEY_COUNT ||
+			      k->rule.type == KEY_PERCENT;
 		if (number &&
 			(k->rule.min > k->rule.max || (k->rule.size != 8 && k->rule.max >> (8 * k->rule.size) != 0)))
 			fail_msg("%s %s: the range is none", k->block, k->name);
@@ -450,7 +451,9 @@ static void ranges(void **state)
 	(void)state;
 	for (size_t i = 0; i < conf_key_count; i++) {
 		const struct conf_key *k = &conf_keys[i];
-		if (k->rule.type != KEY_TIME && k->rule.type != KEY_SIZE && k->rule.type != KEY_COUNT)
+		const char *unit = k->rule.type == KEY_TIME ? "ms" : k->rule.type == KEY_PERCENT ? "%" : "";
+		if (k->rule.type != KEY_TIME && k->rule.type != KEY_SIZE && k->rule.type != KEY_COUNT &&
+			k->rule.type != KEY_PERCENT)
 			continue;
 		const uint64_t numbers[] = {k->rule.min, k->rule.max, k->rule.min - 1, k->rule.max + 1};
 		for (size_t n = k->rule.min == 0 ? 3 : 0, end = 4; n < end; n++) {
@@ -458,8 +461,7 @@ static void ranges(void **state)
 			uint64_t member = 0;
 			struct buf why;
 			buf_init(&why, 1000);
-			snprintf(text, sizeof text, "%llu%s", (unsigned long long)numbers[n],
-				k->rule.type == KEY_TIME ? "ms" : "");
+			snprintf(text, sizeof text, "%llu%s", (unsigned long long)numbers[n], unit);
 			const struct grammar_value value = {.text = text}, *wrong;
 			int err = value_read(&k->rule, &value, &member, &wrong, &why);
 			if (err != (n < 2 ? 0 : -EINVAL) || (n < 2 && member != numbers[n]) || (n >= 2 && member != 0))

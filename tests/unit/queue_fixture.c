@@ -31,6 +31,13 @@ static uint64_t fake_clock(void)
 	return now;
 }
 
+static int fake_bind(const struct ip *ip)
+{
+	char ip_text[IP_TEXT], text[IP_TEXT + 1];
+	snprintf(text, sizeof text, "%s ", ip_format(ip, ip_text));
+	return fx.foreign != NULL && strstr(fx.foreign, text) != NULL ? -EADDRNOTAVAIL : 0;
+}
+
 static uint32_t fake_chance(void)
 {
 	return fx.chance;
@@ -65,6 +72,7 @@ void fixture_begin(const char *settings)
 	q->loops = &loop;
 	q->loop_count = 1;
 	q->chance = fake_chance;
+	q->can_bind = fake_bind;
 	q->schedule = schedule_message;
 	id_giver_init(&q->ids, ID_GIVER_QUEUE, BEGIN, &fx.id_ceiling_ms);
 	idmap_init(&q->messages);
@@ -137,6 +145,8 @@ void fixture_end(void)
 	idmap_fini(&q->messages);
 	due_heap_fini(&q->due);
 	memory_free(q->memory);
+	free(q->bindings);
+	free(q->shares);
 	conf_unref(q->conf);
 	fakes_end();
 }

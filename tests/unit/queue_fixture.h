@@ -57,6 +57,7 @@ struct fixture {
 	int pins;
 	uint64_t forgotten[16];
 	unsigned forgotten_count;
+	const char *foreign; /* source addresses that this host has not, each with a blank behind it; NULL: none */
 	int priority;	     /* MT-PRIORITY of the mail to come */
 	const char *content; /* what readers of content find; NULL: -EBADMSG */
 	bool slow_content;   /* ... only once fixture_content() is called */
