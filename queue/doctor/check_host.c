@@ -2,6 +2,7 @@
 #include "queue/doctor/check_host.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "queue/doctor/scope.h"
@@ -127,21 +128,25 @@ void check_routes(const struct facts *f, struct names *n, struct findings *out)
 	}
 }
 
-static void judge_source(const struct facts *f, unsigned i, const struct fact_source *s, const struct fact_address *a,
-	struct findings *out)
+static void judge_source(const struct fact_source *s, const struct fact_address *a, struct findings *out)
 {
-	char text[IP_TEXT];
-	const char *how = s->configured ? "source { } says so" : "the kernel's choice", *word = family_words[i];
+	char text[IP_TEXT], how[80];
+	const char *word = family_words[s->family == FAMILY_IPV6];
 	ip_format(&s->ip, text);
-	if (f->host_err == 0 && a == NULL) {
-		findings_add(out, FINDING_ERROR, "%s: %s (%s) is no address of this host", word, text, how);
-		findings_mend(out, "Add the address to an interface, or correct source { ipv%u }.", family_at(i));
-	} else if (a != NULL && (a->tentative || a->duplicate)) {
+	snprintf(how, sizeof how, s->pool != NULL ? "pool %s says so" : "%s",
+		s->pool != NULL ? s->pool
+		: s->configured ? "source { } says so"
+				: "the kernel's choice");
+	if (a != NULL && (a->tentative || a->duplicate)) {
 		findings_add(out, FINDING_ERROR, "%s: %s (%s) cannot be used: duplicate address detection %s", word,
 			text, how, a->duplicate ? "failed" : "is not through");
 		findings_mend(out, "%s",
 			a->duplicate ? "Another host on the link has it: give one of the two another address."
 				     : "Look again in a few seconds.");
+	} else if (s->err != 0) {
+		findings_add(out, FINDING_ERROR, "%s: %s (%s) cannot be used: %s", word, text, how,
+			s->err == -EADDRNOTAVAIL ? "it is no address of this host" : strerror(-s->err));
+		findings_mend(out, "Add the address to an interface, or correct the configuration.");
 	} else if (a != NULL && a->temporary) {
 		findings_add(out, FINDING_WARNING,
 			"%s: %s (%s) is temporary: it changes, and PTR and SPF records cannot follow", word, text, how);
@@ -150,7 +155,7 @@ static void judge_source(const struct facts *f, unsigned i, const struct fact_so
 			a->interface);
 	} else if (a != NULL && a->deprecated) {
 		findings_add(out, FINDING_WARNING, "%s: %s (%s) is deprecated: it is about to go", word, text, how);
-		findings_mend(out, "Renew it, or set source { ipv%u } to one that stays.", family_at(i));
+		findings_mend(out, "Renew it, or set source { ipv%u } to one that stays.", s->family);
 	} else if (scope_is_private(&s->ip)) {
 		findings_add(
 			out, FINDING_WARNING, "%s: %s (%s) is private: receivers see another address", word, text, how);
@@ -165,12 +170,15 @@ static void judge_source(const struct facts *f, unsigned i, const struct fact_so
 void check_source(const struct facts *f, struct names *n, struct findings *out)
 {
 	(void)n;
-	for (unsigned i = 0; i < FAMILIES; i++) {
-		const struct fact_source *s = &f->source[i];
-		if (s->ip.family == FAMILY_NONE)
+	for (size_t i = 0; i < f->source_count; i++) {
+		const struct fact_source *s = &f->sources[i];
+		if (s->used && s->ip.family == FAMILY_NONE)
 			findings_add(out, FINDING_UNKNOWN, "%s: the kernel chooses none: %s (see families, routes)",
-				family_words[i], strerror(-s->err));
-		else
-			judge_source(f, i, s, find_address(f, &s->ip), out);
+				family_words[s->family == FAMILY_IPV6], strerror(-s->err));
+		else if (s->used)
+			judge_source(s, find_address(f, &s->ip), out);
 	}
+	if (f->sources_left)
+		findings_add(
+			out, FINDING_UNKNOWN, "more than %d addresses: the others were not looked at", FACT_SOURCES);
 }

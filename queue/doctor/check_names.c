@@ -5,6 +5,8 @@
 #include <string.h>
 #include <strings.h>
 
+#include "conf/sources.h"
+#include "queue/doctor/outgoing.h"
 #include "queue/doctor/scope.h"
 #include "queue/doctor/spf.h"
 
@@ -39,17 +41,17 @@ static void no_answer(
 }
 
 /* Is there an address that receivers see? If not, that is said. */
-static bool has_source(const struct facts *f, unsigned i, const char *about, struct findings *out)
+static bool is_seen(const struct fact_source *s, const char *about, struct findings *out)
 {
-	const struct ip *ip = &f->source[i].ip;
+	const char *word = family_words[s->family == FAMILY_IPV6];
 	char text[IP_TEXT];
-	if (ip->family == FAMILY_NONE)
-		findings_add(out, FINDING_UNKNOWN, "%s over %s: there is no source address (see source)", about,
-			family_words[i]);
-	else if (scope_is_private(ip))
+	bool private = s->ip.family != FAMILY_NONE && scope_is_private(&s->ip);
+	if (s->ip.family == FAMILY_NONE)
+		findings_add(out, FINDING_UNKNOWN, "%s over %s: there is no source address (see source)", about, word);
+	else if (private)
 		findings_add(out, FINDING_UNKNOWN, "%s over %s: %s is private, receivers see another (see source)",
-			about, family_words[i], ip_format(ip, text));
-	return ip->family != FAMILY_NONE && !scope_is_private(ip);
+			about, word, ip_format(&s->ip, text));
+	return s->ip.family != FAMILY_NONE && !private;
 }
 
 /* Is the name one that the PTR record of `ip` gives, and that leads back to it? NULL in `*pending`: all is known. */
@@ -113,18 +115,12 @@ static void judge_ptr(const struct facts *f, struct names *n, const struct ip *i
 
 void check_ptr(const struct facts *f, struct names *n, struct findings *out)
 {
-	for (unsigned i = 0; i < FAMILIES; i++)
-		if (has_source(f, i, "mail", out))
-			judge_ptr(f, n, &f->source[i].ip, out);
+	for (size_t i = 0; i < f->source_count; i++)
+		if (f->sources[i].used && is_seen(&f->sources[i], "mail", out))
+			judge_ptr(f, n, &f->sources[i].ip, out);
 }
 
 /* ---- helo ---- */
-
-static const char *helo_of(const struct conf *c, unsigned i)
-{
-	const char *own = i == 0 ? c->source.helo_ipv4 : c->source.helo_ipv6;
-	return own != NULL ? own : c->source.helo != NULL ? c->source.helo : c->hostname;
-}
 
 /* The first name of a PTR record that leads back, or NULL; `same`: one of them is `helo`. */
 static const char *confirmed_name(struct names *n, const struct ip *ip, const char *helo, bool *same)
@@ -142,49 +138,58 @@ static const char *confirmed_name(struct names *n, const struct ip *ip, const ch
 	return first;
 }
 
-static void judge_helo(const struct facts *f, struct names *n, unsigned i, struct findings *out)
+/* The key by which this address gets another name. */
+static void say_key(const struct facts *f, const struct fact_source *s, char out[96])
 {
-	const char *helo = helo_of(f->conf.conf, i), *word = family_words[i], *record = i == 0 ? "A" : "AAAA";
-	const struct ip *ip = &f->source[i].ip;
-	char text[IP_TEXT], about[FACT_TEXT], others[IP_TEXT];
+	static const struct ip any = {.family = FAMILY_NONE};
+	char text[IP_TEXT];
+	const char *common = sources_helo(f->conf.conf, &any, s->family);
+	if (s->pool != NULL || strcmp(outgoing_helo(f, s), common) != 0)
+		snprintf(out, 96, "identity %s { helo }", ip_format(&s->ip, text));
+	else
+		snprintf(out, 96, "source { helo_ipv%u }", s->family);
+}
+
+static void judge_helo(const struct facts *f, struct names *n, const struct fact_source *s, struct findings *out)
+{
+	const char *helo = outgoing_helo(f, s), *record = s->family == FAMILY_IPV4 ? "A" : "AAAA";
+	char text[IP_TEXT], about[FACT_TEXT], others[IP_TEXT], key[96];
 	bool same;
-	ip_format(ip, text);
-	snprintf(about, sizeof about, "%s: %.255s", word, helo);
+	ip_format(&s->ip, text);
+	say_key(f, s, key);
+	snprintf(about, sizeof about, "%s: %.255s", text, helo);
 	if (strchr(helo, '.') == NULL) {
 		findings_add(out, FINDING_ERROR, "%s is no full name: receivers cannot look it up", about);
-		findings_mend(out, "Set hostname, or source { helo }, to a full name with A and AAAA records.");
+		findings_mend(out, "Set hostname, or %s, to a full name with A and AAAA records.", key);
 		return;
 	}
-	const char *confirmed = confirmed_name(n, ip, helo, &same);
-	const struct dns_answer *a = names_get(n, helo, names_type_of(family_at(i)));
+	const char *confirmed = confirmed_name(n, &s->ip, helo, &same);
+	const struct dns_answer *a = names_get(n, helo, names_type_of(s->family));
 	if (a == NULL)
 		return;
 	if (has_failed(a)) {
 		no_answer(f, out, about, helo, a);
 	} else if (a->count == 0) {
 		findings_add(out, FINDING_ERROR, "%s has no %s record", about, record);
-		findings_mend(out, "Let %s have an %s record %s, or set source { helo_ipv%u }.", helo, record, text,
-			family_at(i));
-	} else if (!names_has(a, ip)) {
-		findings_add(out, FINDING_WARNING, "%s is %s, and mail goes out from %s", about,
+		findings_mend(out, "Let %s have an %s record %s, or set %s.", helo, record, text, key);
+	} else if (!names_has(a, &s->ip)) {
+		findings_add(out, FINDING_WARNING, "%s leads to %s, and mail goes out from %s", about,
 			ip_format(&a->records[0].ip, others), text);
-		findings_mend(out, "Let %s have an %s record %s, or set source { helo_ipv%u }.", helo, record, text,
-			family_at(i));
+		findings_mend(out, "Let %s have an %s record %s, or set %s.", helo, record, text, key);
 	} else if (confirmed != NULL && !same) {
-		findings_add(out, FINDING_WARNING, "%s leads to %s, whose PTR record says %s", about, text, confirmed);
-		findings_mend(out, "Say that name in EHLO (source { helo_ipv%u = %s }), or have the PTR record say %s.",
-			family_at(i), confirmed, helo);
+		findings_add(out, FINDING_WARNING, "%s leads back, but the PTR record says %s", about, confirmed);
+		findings_mend(out, "Say that name in EHLO (%s), or have the PTR record say %s.", key, helo);
 	} else {
-		findings_add(out, FINDING_OK, "%s is %s%s", about, text,
-			confirmed != NULL ? ", and its PTR record says the same" : "");
+		findings_add(out, FINDING_OK, "%s leads back%s", about,
+			confirmed != NULL ? ", and the PTR record says the same" : "");
 	}
 }
 
 void check_helo(const struct facts *f, struct names *n, struct findings *out)
 {
-	for (unsigned i = 0; i < FAMILIES; i++)
-		if (has_source(f, i, helo_of(f->conf.conf, i), out))
-			judge_helo(f, n, i, out);
+	for (size_t i = 0; i < f->source_count; i++)
+		if (f->sources[i].used && is_seen(&f->sources[i], outgoing_helo(f, &f->sources[i]), out))
+			judge_helo(f, n, &f->sources[i], out);
 }
 
 /* ---- spf ---- */
@@ -223,6 +228,9 @@ static void judge_spf(const struct facts *f, const char *domain, const struct ip
 		findings_mend(out, "Add %s:%s to the SPF record of %s, before its \"all\".", term, text, domain);
 	else if (v->result == SPF_PERMERROR)
 		findings_mend(out, "Correct the SPF record: receivers treat it as broken, whatever it allows.");
+	else if (v->result == SPF_UNTOLD)
+		findings_mend(
+			out, "If it is about the sender's local part, name a whole address: --sender LOCAL@%s", domain);
 	else if (v->result == SPF_TEMPERROR)
 		findings_mend(out, "See that the name servers of that zone answer; receivers get no answer either.");
 }
@@ -234,13 +242,17 @@ void check_spf(const struct facts *f, struct names *n, struct findings *out)
 		findings_mend(out, "Name those for which mail is sent: relayq doctor --sender DOMAIN");
 	}
 	for (size_t k = 0; k < f->sender_count; k++) {
-		for (unsigned i = 0; i < FAMILIES; i++) {
+		const struct fact_sender *sender = &f->senders[k];
+		for (size_t i = 0; i < f->source_count; i++) {
+			const struct fact_source *s = &f->sources[i];
+			const struct spf_sender from = {
+				.domain = sender->domain, .local = sender->local, .helo = outgoing_helo(f, s)};
 			struct spf_verdict v;
-			if (!has_source(f, i, f->senders[k], out))
+			if (!outgoing_may(f, i, sender->domain) || !is_seen(s, sender->domain, out))
 				continue;
-			spf_check(&v, f->senders[k], &f->source[i].ip, look, n);
+			spf_check(&v, &from, &s->ip, look, n);
 			if (v.result != SPF_PENDING)
-				judge_spf(f, f->senders[k], &f->source[i].ip, &v, out);
+				judge_spf(f, sender->domain, &s->ip, &v, out);
 		}
 	}
 }

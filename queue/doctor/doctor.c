@@ -21,9 +21,11 @@
 #include "queue/doctor/host.h"
 #include "queue/doctor/inquiry.h"
 #include "queue/doctor/machine.h"
+#include "queue/doctor/outgoing.h"
 #include "queue/doctor/settings.h"
 #include "queue/doctor/smtp_probe.h"
 #include "queue/doctor/target.h"
+#include "queue/path/binding.h"
 
 enum {
 	ERRORS_MAX = 65536,
@@ -46,6 +48,7 @@ struct doctor {
 	struct findings draft;
 	struct conf *conf, *in_force, *built_in;
 	struct conf dns; /* the shell of a copy, for the resolver */
+	struct target_sender senders[FACT_SENDERS];
 	struct target targets[FACT_PROBES];
 	unsigned target_count;
 	uv_loop_t loop;
@@ -173,9 +176,9 @@ static void ask_names(struct doctor *d)
 static void connect_path(struct doctor *d, size_t i)
 {
 	struct fact_path *p = &d->facts.paths[i];
-	const struct fact_source *s = &d->facts.source[p->family == FAMILY_IPV6];
+	const struct fact_source *s = outgoing_first(&d->facts, p->family);
 	const struct ip any = {0};
-	if (s->ip.family == FAMILY_NONE)
+	if (s == NULL || s->ip.family == FAMILY_NONE)
 		p->stage = PATH_NO_SOURCE;
 	else if (smtp_probe_start(&d->paths[i], &d->loop, p, s->configured ? &s->ip : &any, on_probe, d) == 0)
 		d->open++;
@@ -283,12 +286,13 @@ static int start_listeners(struct doctor *d)
 
 static void know_sources(struct facts *f)
 {
-	for (unsigned i = 0; i < FAMILIES; i++) {
-		const struct ip *own = i == 0 ? &f->conf.conf->source.ipv4 : &f->conf.conf->source.ipv6;
-		if (own->family != FAMILY_NONE)
-			f->source[i] = (struct fact_source){.ip = *own, .configured = true};
-		else
-			host_choose(&f->source[i], family_at(i));
+	outgoing_list(f);
+	for (size_t i = 0; i < f->source_count; i++) {
+		struct fact_source *s = &f->sources[i];
+		if (s->configured)
+			s->err = binding_try(&s->ip);
+		else if (s->used)
+			host_choose(s);
 	}
 }
 
@@ -385,12 +389,13 @@ static int read_wanted(struct doctor *d, const struct doctor_wanted *w, char why
 {
 	d->timeout_ms = w->timeout_ms;
 	for (unsigned i = 0; i < w->sender_count; i++) {
-		d->facts.senders[i] = target_domain(w->senders[i]);
-		if (d->facts.senders[i] == NULL) {
-			snprintf(why, DOCTOR_WHY, "--sender \"%.64s\" is no domain", w->senders[i]);
+		struct target_sender *s = &d->senders[i];
+		if (target_read_sender(s, w->senders[i]) != 0) {
+			snprintf(why, DOCTOR_WHY, "--sender \"%.64s\" is no DOMAIN and no LOCAL@DOMAIN", w->senders[i]);
 			return -EINVAL;
 		}
-		d->facts.sender_count++;
+		d->facts.senders[d->facts.sender_count++] =
+			(struct fact_sender){.domain = s->domain, .local = s->local[0] != '\0' ? s->local : NULL};
 	}
 	for (; d->target_count < w->probe_count; d->target_count++)
 		if (target_read(&d->targets[d->target_count], w->probes[d->target_count]) != 0) {
@@ -451,8 +456,6 @@ static int run(struct doctor *d, const struct doctor_wanted *w)
 
 static void doctor_free(struct doctor *d)
 {
-	for (unsigned i = 0; i < d->facts.sender_count; i++)
-		free((void *)(uintptr_t)d->facts.senders[i]);
 	free(d->facts.addresses);
 	free(d->facts.listeners);
 	free(d->listeners);

@@ -10,7 +10,15 @@
 
 #include "conf/conf.h"
 
-enum { FACT_TEXT = 320, FACT_ADDRESSES = 256, FACT_ROUTES = 64, FACT_SERVERS = 8, FACT_PROBES = 16, FACT_SENDERS = 32 };
+enum {
+	FACT_TEXT = 320,
+	FACT_ADDRESSES = 256,
+	FACT_ROUTES = 64,
+	FACT_SERVERS = 8,
+	FACT_PROBES = 16,
+	FACT_SENDERS = 32,
+	FACT_SOURCES = 256
+};
 
 /* Of arrays with a member for each family: IPv4 is 0, IPv6 is 1. */
 enum { FAMILIES = 2 };
@@ -56,11 +64,15 @@ struct fact_route { /* a default route */
 	bool lapses;	 /* and the advertisements are no longer taken, as this host forwards packets */
 };
 
-/* The address from which mail goes out over a family. */
+/* An address that mail leaves from (outgoing.h). */
 struct fact_source {
-	struct ip ip; /* FAMILY_NONE: there is none, `err` says why */
-	bool configured;
-	int err;
+	enum family family;
+	struct ip ip;	  /* FAMILY_NONE: the kernel has none, `err` says why */
+	bool used;	  /* by any mail at all */
+	bool configured;  /* else it is the kernel's choice */
+	bool by_route;	  /* mail of any sender may leave from it */
+	const char *pool; /* the first that has it; NULL: it is of no pool */
+	int err;	  /* configured: of binding a socket to it */
 };
 
 struct fact_exchange { /* with a resolver */
@@ -73,6 +85,11 @@ struct fact_exchange { /* with a resolver */
 struct fact_server {
 	struct endpoint at;
 	struct fact_exchange udp, tcp;
+};
+
+struct fact_sender {
+	const char *domain; /* lower case */
+	const char *local;  /* NULL: any */
 };
 
 enum path_stage {
@@ -134,11 +151,16 @@ struct facts {
 	size_t address_count;
 	struct fact_route routes[FACT_ROUTES];
 	size_t route_count;
-	struct fact_source source[FAMILIES];
+	/* for mail without a pool, IPv4 and IPv6; for mail whose pool has none of the family, likewise; those of pools
+	 */
+	struct fact_source sources[FACT_SOURCES];
+	size_t source_count;
+	bool sources_left; /* there are more */
+	bool unrouted;	   /* there is mail to whose route no pool belongs: its sender decides */
 	struct fact_server servers[FACT_SERVERS];
 	size_t server_count;
 	bool servers_from_file; /* /etc/resolv.conf */
-	const char *senders[FACT_SENDERS];
+	struct fact_sender senders[FACT_SENDERS];
 	size_t sender_count;
 	struct fact_path paths[FACT_PROBES * FAMILIES];
 	size_t path_count;

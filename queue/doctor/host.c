@@ -157,15 +157,15 @@ void host_read(struct facts *f)
 	}
 }
 
-void host_choose(struct fact_source *out, enum family family)
+void host_choose(struct fact_source *out)
 {
 	static const char *const far[] = {"198.41.0.4", "2001:503:ba3e::2:30"};
+	bool v6 = out->family == FAMILY_IPV6;
 	struct endpoint to = {.port = 53}, own;
 	struct sockaddr_storage sa;
-	*out = (struct fact_source){0};
-	ip_parse(&to.ip, far[family == FAMILY_IPV6]);
+	ip_parse(&to.ip, far[v6]);
 	socklen_t n = endpoint_to_sockaddr(&to, &sa);
-	int fd = socket(family == FAMILY_IPV4 ? AF_INET : AF_INET6, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	int fd = socket(v6 ? AF_INET6 : AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
 	if (fd < 0 || connect(fd, (struct sockaddr *)&sa, n) != 0) {
 		out->err = -errno;
 	} else {

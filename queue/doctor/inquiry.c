@@ -52,13 +52,13 @@ static int close_block(struct inquiry *q)
 	return err;
 }
 
-/* Routes may be very many, and no check is about them. */
+/* Routes may be very many, and of them the checks want pools alone; of refusals they want nothing. */
 static int take_setting(struct inquiry *q, const json_t *line)
 {
 	const char *block = text_of(line, "block"), *title = text_of(line, "title"), *key = text_of(line, "key");
 	const json_t *value = json_object_get(line, "value");
 	int err = 0;
-	if (strcmp(block, "route") == 0)
+	if ((strcmp(block, "route") == 0 && strcmp(key, "pool") != 0) || strcmp(block, "refusal") == 0)
 		return 0;
 	if (strlen(block) >= sizeof q->block || strlen(title) >= sizeof q->title)
 		return -E2BIG;

@@ -18,7 +18,8 @@ struct inquiry {
 	char request[64];
 	unsigned step;
 	struct buf in;
-	/* the settings in the form of a configuration file (routes left out), whole if `settings_whole` */
+	/* the settings in the form of a configuration file (of routes their pools alone, no refusals), whole if
+	 * `settings_whole` */
 	struct buf settings;
 	char block[64], title[320]; /* that is open in `settings` */
 };

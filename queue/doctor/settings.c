@@ -93,8 +93,8 @@ void settings_compare(const struct conf *file, const struct conf *in_force, char
 			!is_lowered(k, file, in_force))
 			add_name(out, k->block, k->name);
 	}
-	if (!same_blocks(file, in_force, "listen"))
-		add_name(out, "listen", "");
-	if (!same_blocks(file, in_force, "client"))
-		add_name(out, "client", "");
+	static const char *const blocks[] = {"listen", "client", "pool", "identity", "sender"};
+	for (size_t i = 0; i < sizeof blocks / sizeof blocks[0]; i++)
+		if (!same_blocks(file, in_force, blocks[i]))
+			add_name(out, blocks[i], "");
 }

@@ -8,11 +8,13 @@
 
 #include "dns/name.h"
 #include "queue/doctor/names.h"
+#include "queue/doctor/spf_macro.h"
 #include "queue/doctor/spf_record.h"
 
 enum { HOSTS_MAX = 10 };
 
 struct walk {
+	const struct spf_sender *from;
 	const struct ip *ip;
 	spf_look *look;
 	void *arg;
@@ -115,25 +117,41 @@ static bool is_below(const char *name, const char *domain)
 	return n >= m && strcmp(name + n - m, domain) == 0 && (n == m || name[n - m - 1] == '.');
 }
 
-/* §5.5: failed look-ups are no match, and so are the names that they would have been about. */
-static enum match match_ptr(struct walk *w, const struct spf_term *t, const char *name)
+/* The names of the PTR record that lead back to the address, §5.5: is there one within `domain`? `*best`: the domain
+ * itself, else one below it, else any one, else NULL. Failed look-ups are no match. */
+static enum match validate(struct walk *w, const char *domain, const char **best)
 {
 	char reverse[NAMES_REVERSE];
-	(void)t;
+	int best_rank = 0;
 	const struct dns_answer *ptr = w->look(w->arg, names_reverse(w->ip, reverse), DNS_PTR);
+	*best = NULL;
 	if (ptr == NULL)
 		return end_with(w, SPF_PENDING, "", reverse);
 	for (size_t i = 0; i < ptr->count && i < HOSTS_MAX; i++) {
 		const char *host = ptr->records[i].name;
-		if (!dns_name_valid(host) || !is_below(host, name))
+		int rank = strcmp(host, domain) == 0 ? 3 : is_below(host, domain) ? 2 : 1;
+		if (!dns_name_valid(host))
 			continue;
 		const struct dns_answer *a = w->look(w->arg, host, names_type_of(w->ip->family));
 		if (a == NULL)
 			return end_with(w, SPF_PENDING, "", host);
-		if (names_has(a, w->ip))
-			return MATCH_YES;
+		if (!names_has(a, w->ip) || rank <= best_rank)
+			continue;
+		best_rank = rank;
+		*best = host;
 	}
-	return count_void(w, is_void(ptr), reverse);
+	return best_rank > 1 ? MATCH_YES : MATCH_NO;
+}
+
+static enum match match_ptr(struct walk *w, const struct spf_term *t, const char *name)
+{
+	char reverse[NAMES_REVERSE];
+	const char *best;
+	(void)t;
+	enum match m = validate(w, name, &best);
+	if (m != MATCH_NO)
+		return m;
+	return count_void(w, is_void(w->look(w->arg, names_reverse(w->ip, reverse), DNS_PTR)), reverse);
 }
 
 static enum match match_exists(struct walk *w, const struct spf_term *t, const char *name)
@@ -200,14 +218,36 @@ static bool past_limit(struct walk *w, const char *what)
 	return true;
 }
 
+/* The name of a domain-spec in the record of `domain`; false: `out` says how the check ends. */
+static bool expand(struct walk *w, char out[DNS_NAME_MAX], const char *spec, const char *domain)
+{
+	const char *validated = NULL;
+	char letter;
+	if (spf_macro_uses(spec, 'p') && validate(w, domain, &validated) == MATCH_ENDS)
+		return false;
+	const struct spf_macros known = {
+		.local = w->from->local,
+		.sender = w->from->domain,
+		.domain = domain,
+		.helo = w->from->helo,
+		.ip = w->ip,
+		.validated = validated != NULL ? validated : "unknown",
+	};
+	int err = spf_macro_expand(out, spec, &known, &letter);
+	if (err != 0)
+		end_with(w, SPF_UNTOLD, err == -ENODATA ? "the message decides: " : "too long: ", spec);
+	return err == 0;
+}
+
 static enum match match_term(struct walk *w, const struct spf_term *t, const char *domain)
 {
+	char name[DNS_NAME_MAX];
 	const char *kind = spf_mechanism_name(t->mechanism);
 	if (matchers[t->mechanism].looks_up && past_limit(w, kind))
 		return MATCH_ENDS;
-	if (t->macro)
-		return end_with(w, SPF_UNTOLD, "a macro decides: ", t->name);
-	return matchers[t->mechanism].run(w, t, t->name[0] != '\0' ? t->name : domain);
+	if (*t->name != '\0' && !expand(w, name, t->name, domain))
+		return MATCH_ENDS;
+	return matchers[t->mechanism].run(w, t, *t->name != '\0' ? name : domain);
 }
 
 static enum spf_result result_of(char qualifier)
@@ -227,16 +267,13 @@ static void describe(struct walk *w, const struct spf_term *t, const char *domai
 		spf_mechanism_name(t->mechanism), *about ? ":" : "", about, domain);
 }
 
-static enum spf_result redirect(struct walk *w, const struct spf_record *r)
+static enum spf_result redirect(struct walk *w, const struct spf_record *r, const char *domain)
 {
-	if (past_limit(w, "redirect"))
+	char name[DNS_NAME_MAX];
+	if (past_limit(w, "redirect") || !expand(w, name, r->redirect, domain))
 		return w->out->result;
-	if (r->redirect_macro) {
-		end_with(w, SPF_UNTOLD, "a macro decides: redirect=", r->redirect);
-		return SPF_UNTOLD;
-	}
-	if (check_host(w, r->redirect) == SPF_NONE)
-		end_with(w, SPF_PERMERROR, "redirect to a domain without an SPF record: ", r->redirect);
+	if (check_host(w, name) == SPF_NONE)
+		end_with(w, SPF_PERMERROR, "redirect to a domain without an SPF record: ", name);
 	return w->out->result;
 }
 
@@ -253,7 +290,7 @@ static enum spf_result walk_record(struct walk *w, const struct spf_record *r, c
 		}
 	}
 	if (r->redirect[0] != '\0') /* an `all` always matches: it never comes to this (§6.1) */
-		return redirect(w, r);
+		return redirect(w, r, domain);
 	end_with(w, SPF_NEUTRAL, "no term matches in the record of ", domain);
 	return SPF_NEUTRAL;
 }
@@ -300,9 +337,9 @@ static enum spf_result check_host(struct walk *w, const char *domain)
 	return w->out->result;
 }
 
-void spf_check(struct spf_verdict *out, const char *domain, const struct ip *ip, spf_look *look, void *arg)
+void spf_check(struct spf_verdict *out, const struct spf_sender *from, const struct ip *ip, spf_look *look, void *arg)
 {
-	struct walk w = {.ip = ip, .look = look, .arg = arg, .out = out};
+	struct walk w = {.from = from, .ip = ip, .look = look, .arg = arg, .out = out};
 	*out = (struct spf_verdict){0};
-	check_host(&w, domain);
+	check_host(&w, from->domain);
 }

@@ -8,6 +8,8 @@
 #include <string.h>
 #include <strings.h>
 
+#include "queue/doctor/spf_macro.h"
+
 enum target { TARGET_NONE, TARGET_MAY, TARGET_MUST };
 
 static const struct {
@@ -52,35 +54,18 @@ int spf_record_text(const struct dns_record *txt, char out[SPF_RECORD_MAX + 1])
 	return (int)n;
 }
 
-/* One macro at `s`, RFC 7208 §7.1: its length, 0 if it is none. */
-static size_t macro_length(const char *s)
+/* Is all of it a macro-string, with these letters at the most? `*tail`: what stands behind the last macro. */
+static bool is_macro_string(const char *s, const char *letters, const char **tail)
 {
-	if (s[1] == '%' || s[1] == '_' || s[1] == '-')
-		return 2;
-	if (s[1] != '{' || s[2] == '\0' || strchr("slodiphcrtvSLODIPHCRTV", s[2]) == NULL)
-		return 0;
-	size_t at = 3;
-	while (isdigit((unsigned char)s[at]))
-		at++;
-	if (s[at] == 'r' || s[at] == 'R')
-		at++;
-	while (s[at] != '\0' && strchr(".-+,/_=", s[at]) != NULL)
-		at++;
-	return s[at] == '}' ? at + 1 : 0;
-}
-
-/* Is all of it a macro-string? `macro`: it has one; `tail`: what stands behind the last one. */
-static bool is_macro_string(const char *s, bool *macro, const char **tail)
-{
+	char letter;
 	*tail = s;
 	while (*s != '\0') {
-		size_t n = 1;
+		size_t n = *s < 0x21 || *s > 0x7e ? 0 : 1;
 		if (*s == '%') {
-			n = macro_length(s);
-			*macro = true;
+			n = spf_macro_length(s, &letter);
+			if (letter != '\0' && strchr(letters, letter) == NULL)
+				n = 0;
 			*tail = s + n;
-		} else if (*s < 0x21 || *s > 0x7e) {
-			n = 0;
 		}
 		if (n == 0)
 			return false;
@@ -107,23 +92,11 @@ static bool ends_well(const char *s, size_t n, bool macro)
 	return from > 0 && from < n && letter && s[from] != '-' && s[n - 1] != '-';
 }
 
-/* domain-spec */
-static bool read_domain(const char *s, char out[DNS_NAME_MAX], bool *macro)
+/* domain-spec, §7.1; c, r and t are for explanations alone (§7.2). */
+static bool is_domain(const char *s)
 {
 	const char *tail;
-	size_t n = strlen(s);
-	*macro = false;
-	if (n == 0 || !is_macro_string(s, macro, &tail) || !ends_well(tail, strlen(tail), *macro))
-		return false;
-	if (n > 0 && s[n - 1] == '.')
-		n--;
-	/* longer than any name, and so the name of nothing (§4.8): it stays one that cannot be asked for */
-	if (n >= DNS_NAME_MAX)
-		n = DNS_NAME_MAX - 1;
-	for (size_t i = 0; i < n; i++)
-		out[i] = (char)tolower((unsigned char)s[i]);
-	out[n] = '\0';
-	return true;
+	return *s != '\0' && is_macro_string(s, "slodiphv", &tail) && ends_well(tail, strlen(tail), tail != s);
 }
 
 /* A number of `most` at the most, without leading zeros, that ends at `end`. */
@@ -183,7 +156,7 @@ static bool read_network(char *s, enum family family, struct prefix *out)
 
 static bool read_mechanism(char *s, struct spf_term *t)
 {
-	*t = (struct spf_term){.qualifier = '+'};
+	*t = (struct spf_term){.qualifier = '+', .name = ""};
 	if (strchr("+-~?", *s) != NULL)
 		t->qualifier = *s++;
 	size_t n = strcspn(s, ":/");
@@ -200,21 +173,23 @@ static bool read_mechanism(char *s, struct spf_term *t)
 		return false;
 	if (*rest == '\0')
 		return mechanisms[m].domain != TARGET_MUST;
-	return *rest == ':' && mechanisms[m].domain != TARGET_NONE && read_domain(rest + 1, t->name, &t->macro);
+	t->name = rest + 1;
+	return *rest == ':' && mechanisms[m].domain != TARGET_NONE && is_domain(t->name);
 }
 
 /* NAME "=" macro-string; `equals` is where its = stands. */
-static bool read_modifier(char *s, const char *equals, struct spf_record *r, unsigned *explained)
+static bool read_modifier(const char *s, const char *equals, struct spf_record *r, unsigned *explained)
 {
 	size_t n = (size_t)(equals - s);
-	char name[DNS_NAME_MAX];
-	bool macro = false;
-	const char *tail;
-	if (n == 8 && strncasecmp(s, "redirect", n) == 0)
-		return r->redirect[0] == '\0' && read_domain(equals + 1, r->redirect, &r->redirect_macro);
+	const char *tail, *value = equals + 1;
+	if (n == 8 && strncasecmp(s, "redirect", n) == 0) {
+		bool first = r->redirect[0] == '\0';
+		r->redirect = value;
+		return first && is_domain(value);
+	}
 	if (n == 3 && strncasecmp(s, "exp", n) == 0)
-		return ++*explained == 1 && read_domain(equals + 1, name, &macro);
-	return is_macro_string(equals + 1, &macro, &tail);
+		return ++*explained == 1 && is_domain(value);
+	return is_macro_string(value, "slodiphvcrt", &tail);
 }
 
 /* The = of a modifier: only its name stands before it. NULL: it is a mechanism. */
@@ -239,17 +214,17 @@ static bool read_term(char *s, struct spf_record *r, unsigned *explained)
 
 int spf_record_parse(struct spf_record *out, const char *text, char why[160])
 {
-	char *copy = strdup(text), *rest = NULL;
+	char *rest = NULL;
 	unsigned explained = 0;
-	*out = (struct spf_record){.terms = calloc(SPF_TERMS_MAX, sizeof *out->terms)};
-	int err = copy != NULL && out->terms != NULL ? 0 : -ENOMEM;
-	char *term = err == 0 ? strtok_r(copy + sizeof version - 1, " ", &rest) : NULL;
+	*out = (struct spf_record){
+		.text = strdup(text), .terms = calloc(SPF_TERMS_MAX, sizeof *out->terms), .redirect = ""};
+	int err = out->text != NULL && out->terms != NULL ? 0 : -ENOMEM;
+	char *term = err == 0 ? strtok_r(out->text + sizeof version - 1, " ", &rest) : NULL;
 	for (; term != NULL && err == 0; term = strtok_r(NULL, " ", &rest)) {
 		snprintf(why, 160, "%.120s", term);
 		if (!read_term(term, out, &explained))
 			err = -EINVAL;
 	}
-	free(copy);
 	if (err != 0)
 		spf_record_fini(out);
 	return err;
@@ -257,6 +232,7 @@ int spf_record_parse(struct spf_record *out, const char *text, char why[160])
 
 void spf_record_fini(struct spf_record *r)
 {
+	free(r->text);
 	free(r->terms);
 	*r = (struct spf_record){0};
 }

@@ -1,6 +1,6 @@
 /* queue/doctor/spf_record.h: an SPF record, read (RFC 7208 §3 to §6, grammar §12). Protocol: pure.
  *
- * Macros are checked for their form and not expanded: a name with one is marked. */
+ * Domains stay as they stand in it; spf_macro_expand() makes names of them. */
 #ifndef QUEUE_DOCTOR_SPF_RECORD_H
 #define QUEUE_DOCTOR_SPF_RECORD_H
 
@@ -12,18 +12,17 @@ enum { SPF_TERMS_MAX = 512, SPF_RECORD_MAX = 8192 };
 
 struct spf_term {
 	enum spf_mechanism mechanism;
-	char qualifier;		 /* + - ~ ? */
-	bool macro;		 /* `name` has macros */
-	char name[DNS_NAME_MAX]; /* lower case, no dot at its end; "": the domain itself */
-	struct prefix network;	 /* SPF_IP4, SPF_IP6 */
-	uint8_t bits4, bits6;	 /* SPF_A, SPF_MX: 32 and 128 if not given */
+	char qualifier;	       /* + - ~ ? */
+	const char *name;      /* domain-spec, well formed; "": the domain itself */
+	struct prefix network; /* SPF_IP4, SPF_IP6 */
+	uint8_t bits4, bits6;  /* SPF_A, SPF_MX: 32 and 128 if not given */
 };
 
 struct spf_record {
+	char *text; /* the names stand in it */
 	struct spf_term *terms;
 	size_t count;
-	char redirect[DNS_NAME_MAX]; /* "": none */
-	bool redirect_macro;
+	const char *redirect; /* domain-spec, well formed; "": none */
 };
 
 /* The text of the TXT record (its strings put together) if it is an SPF record (§4.5): its length; 0 if it is none;

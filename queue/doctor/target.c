@@ -3,7 +3,6 @@
 
 #include <ctype.h>
 #include <errno.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -50,10 +49,14 @@ int target_read(struct target *out, const char *text)
 	return read_name(out->name, text, colon != NULL ? (size_t)(colon - text) : strlen(text));
 }
 
-char *target_domain(const char *text)
+int target_read_sender(struct target_sender *out, const char *text)
 {
-	char name[DNS_NAME_MAX];
 	const char *at = strrchr(text, '@');
 	const char *domain = at != NULL ? at + 1 : text;
-	return read_name(name, domain, strlen(domain)) == 0 ? strdup(name) : NULL;
+	size_t n = at != NULL ? (size_t)(at - text) : 0;
+	*out = (struct target_sender){0};
+	if (n >= sizeof out->local)
+		return -EINVAL;
+	memcpy(out->local, text, n);
+	return read_name(out->domain, domain, strlen(domain));
 }

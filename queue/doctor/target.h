@@ -11,10 +11,14 @@ struct target {
 	uint16_t port;		 /* 25 if none was given */
 };
 
+struct target_sender {
+	char domain[DNS_NAME_MAX]; /* lower case */
+	char local[65];		   /* as it is written (RFC 5321 §4.5.3.1.1); "": none was given */
+};
+
 /* HOST, ADDRESS or [ADDRESS], may be with :PORT (a bare IPv6 address has none). 0 or -EINVAL. */
 int target_read(struct target *out, const char *text);
-/* DOMAIN, @DOMAIN or LOCAL@DOMAIN: the domain in lower case, without a dot at its end, to be freed; NULL: it is none,
- * or there is no memory. */
-char *target_domain(const char *text);
+/* DOMAIN, @DOMAIN or LOCAL@DOMAIN. 0 or -EINVAL. */
+int target_read_sender(struct target_sender *out, const char *text);
 
 #endif
