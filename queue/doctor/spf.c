@@ -54,12 +54,27 @@ static bool is_void(const struct dns_answer *a)
 	return a->status == DNS_NODATA || a->status == DNS_NXDOMAIN;
 }
 
+/* Labels that are empty or too long: there is no such name, so nobody asks for it (§4.8). */
+static bool is_impossible(const char *name)
+{
+	for (size_t n = strcspn(name, "."); n > 0 && n < 64; n = strcspn(name, ".")) {
+		if (name[n] == '\0')
+			return false;
+		name += n + 1;
+	}
+	return true;
+}
+
 /* The answer that a term needs; NULL: `out` says how the check ends. */
 static const struct dns_answer *need(struct walk *w, const char *name, enum dns_type type)
 {
 	static const struct dns_answer nothing = {.status = DNS_NXDOMAIN};
-	const struct dns_answer *a = dns_name_valid(name) ? w->look(w->arg, name, type) : &nothing;
-	if (a == NULL)
+	if (is_impossible(name))
+		return &nothing;
+	const struct dns_answer *a = dns_name_valid(name) ? w->look(w->arg, name, type) : NULL;
+	if (!dns_name_valid(name))
+		end_with(w, SPF_UNTOLD, "a name that is not asked for from here: ", name);
+	else if (a == NULL)
 		end_with(w, SPF_PENDING, "", name);
 	else if (a->status == DNS_SERVFAIL || a->status == DNS_TIMEOUT)
 		end_with(w, SPF_TEMPERROR, "no answer on ", name);

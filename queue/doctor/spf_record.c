@@ -47,6 +47,8 @@ int spf_record_text(const struct dns_record *txt, char out[SPF_RECORD_MAX + 1])
 		n += piece;
 		at += piece;
 	}
+	for (char *zero; (zero = memchr(out, '\0', n)) != NULL;)
+		*zero = '\1'; /* no more allowed in a term than a zero is, and ends no text */
 	out[n] = '\0';
 	size_t head = sizeof version - 1;
 	if (n < head || strncasecmp(out, version, head) != 0 || (n > head && out[head] != ' '))
