@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/un.h>
 
 #include "conf/keys.h"
 #include "conf/openrelay.h"
@@ -261,6 +262,31 @@ static int read_route(struct apply *a, void *item, const struct grammar_value *t
 	return 0;
 }
 
+static int read_oracle(struct apply *a, void *item, const struct grammar_value *title)
+{
+	char shown[GRAMMAR_SHOWN];
+	struct conf_oracle *o = item;
+	if (*title->text == '/' && strlen(title->text) < sizeof(((struct sockaddr_un *)NULL)->sun_path)) {
+		o->path = strdup(title->text);
+		return o->path != NULL ? 0 : -ENOMEM;
+	}
+	if (endpoint_parse(&o->at, title->text) == 0)
+		return 0;
+	grammar_error(a->errors, &title->at,
+		"oracle %s; expected ADDRESS:PORT, [ADDRESS]:PORT for IPv6, or the /PATH of a socket, at most %zu "
+		"bytes",
+		grammar_show(title->text, shown), sizeof(((struct sockaddr_un *)NULL)->sun_path) - 1);
+	return -EINVAL;
+}
+
+/* Who asks over a socket of this machine shows no family. */
+static void check_oracle(struct apply *a, const void *item, const struct grammar_place *at)
+{
+	const struct conf_oracle *o = item;
+	if (o->path != NULL && o->family == CONF_FAMILY_ANY)
+		grammar_error(a->errors, at, "oracle %s has no family; expected family = ipv4 or ipv6", o->path);
+}
+
 /* Mail that is dropped or refused goes nowhere: of `relay`, `discard` and `reject` a route has one. */
 static void check_route(struct apply *a, const void *base)
 {
@@ -354,6 +380,7 @@ static const struct titled_reader {
 	{"listen", read_listen, NULL, check_balancers},
 	{"client", read_client, NULL, check_speaker},
 	{"route", read_route, check_route, check_schedule},
+	{"oracle", read_oracle, NULL, check_oracle},
 };
 
 static const struct titled_reader *reader_of(const struct conf_titled *t)

@@ -30,7 +30,7 @@ struct conf_origin {
 	uint32_t line;
 };
 
-enum { CONF_LISTEN_MAX = 256, CONF_CLIENTS_MAX = 4096, CONF_ROUTES_MAX = 100000 };
+enum { CONF_LISTEN_MAX = 256, CONF_CLIENTS_MAX = 4096, CONF_ROUTES_MAX = 100000, CONF_ORACLES_MAX = 64 };
 
 /* Which content goes in chunks (BDAT) to a next hop that takes them: binary content, all, none. */
 enum conf_chunking { CHUNKING_BINARY, CHUNKING_ALWAYS, CHUNKING_NEVER };
@@ -91,6 +91,16 @@ struct conf_client {
 	uint64_t sessions; /* CONF_INHERIT */
 };
 
+/* oracle ADDRESS:PORT | /PATH { … }: look-ups for servers that have one family only, see queue/oracle/oracle.h */
+struct conf_oracle {
+	struct conf_origin origin;
+	struct endpoint at;	     /* `path` is NULL, */
+	char *path;		     /* or of a socket of this machine */
+	enum conf_family family;     /* of those who ask; any: the one over which they ask */
+	char *answer;		     /* NULL: relay:[hostname] */
+	struct conf_prefixes askers; /* none: as the top level's `clients` */
+};
+
 struct conf {
 	atomic_uint refs;
 	char *file;   /* where it came from; NULL: built-in defaults */
@@ -119,6 +129,8 @@ struct conf {
 	size_t client_count;
 	struct conf_route *routes; /* sorted by pattern, see conf_route() */
 	size_t route_count;
+	struct conf_oracle *oracles;
+	size_t oracle_count;
 
 	struct {
 		enum log_format format;
@@ -155,6 +167,7 @@ struct conf {
 		uint64_t connections, site_connections, address_connections, connection_messages, connection_idle;
 		uint64_t reply_lines, reply_bytes, control, bounce_size;
 		uint64_t future_release, deliver_by; /* the longest hold, the shortest time */
+		uint64_t oracle, oracle_time;	     /* connections; of one answer */
 	} limits;
 	struct {
 		uint64_t inline_limit, body_memory, batch_limit, segment_size, min_free, checkpoint, outcome_delay;

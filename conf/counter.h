@@ -87,6 +87,16 @@
 	X(bodies_read, "bodies read back from the spool")                                                              \
 	X(log_dropped, "log lines dropped: log { buffer }")                                                            \
 	X(control_refused, "control connections refused: limits { control }")                                          \
+	X(oracle_open, "connections to the oracles open now")                                                          \
+	X(oracle_refused_all, "connections to the oracles refused: limits { oracle }")                                 \
+	X(oracle_refused_stranger, "connections to the oracles refused: not in oracle { clients }")                    \
+	X(oracle_questions, "questions to the oracles answered")                                                       \
+	X(oracle_relayed, "of these, answered with oracle { answer }: the other family is needed")                     \
+	X(oracle_deferred, "of these, answered with \"later\": the DNS did not say")                                   \
+	X(oracle_timeouts, "questions to the oracles answered because of limits { oracle_time }")                      \
+	X(oracle_oversized, "questions to the oracles over limits { line }: answered with \"not found\"")              \
+	X(oracle_malformed, "connections to the oracles closed: what was said is no question")                         \
+	X(oracle_idle, "connections to the oracles closed: limits { command_time }")                                   \
 	X(queue_slice_longest_us, "longest task of the queue thread, microseconds")
 
 enum counter {

@@ -44,6 +44,8 @@ const struct conf_block conf_blocks[] = {
 	{"storage", NULL, "how the spool is written"},
 	{"log", NULL, "what is logged, and in which form"},
 	{"route", "DOMAIN, .DOMAIN (its subdomains) or *", "where a domain's mail goes, and how"},
+	{"oracle", "ADDRESS:PORT or /PATH",
+		"where servers that have one family only ask which mail they cannot deliver themselves"},
 };
 const size_t conf_block_count = sizeof conf_blocks / sizeof conf_blocks[0];
 
@@ -212,6 +214,9 @@ const struct conf_key conf_keys[] = {
 	TIME("limits", "deliver_by", 0, 1 * DAY, limits.deliver_by, "1m", RELOAD,
 		"shortest time that a client may set for delivery (DELIVERBY, mode R)"),
 	COUNT("limits", "control", 1, 1000, limits.control, "16", RELOAD, "connections of relayq at once"),
+	COUNT("limits", "oracle", 1, 10000, limits.oracle, "100", RELOAD, "connections to the oracles at once"),
+	TIME("limits", "oracle_time", 100 * MS, 1 * MINUTE, limits.oracle_time, "2s", RELOAD,
+		"an oracle answers \"later\" to what it does not know by then"),
 	SIZE("limits", "bounce_size", 0, 1 * MIB, limits.bounce_size, "50K", RELOAD,
 		"a message up to this size goes back whole in its bounce, of a larger one the header"),
 
@@ -258,6 +263,13 @@ const struct conf_key conf_keys[] = {
 	ROUTE_WORDS("discard", yes_words, discard, "mail is accepted and dropped, without a notice to anybody"),
 	{"route", "reject", {KEY_REPLY, 0, 0, 300, NULL, 0, false}, NULL, RELOAD, offsetof(struct conf_route, reject),
 		"recipients are refused with 550 5.7.1 and this text"},
+
+	ENTRY_WORDS("oracle", struct conf_oracle, "family", prefer_words, family,
+		"the one family of those who ask; auto: the one over which they ask"),
+	{"oracle", "answer", {KEY_REPLY, 0, 0, 300, NULL, 0, false}, NULL, RELOAD, offsetof(struct conf_oracle, answer),
+		"what is found for mail that they cannot deliver themselves; without it relay:[hostname]"},
+	{"oracle", "clients", {KEY_PREFIXES, 0, 0, 4096, NULL, 0, false}, NULL, RELOAD, offsetof(struct conf_oracle, askers),
+		"networks that may ask; without it `clients` of the top level"},
 };
 /* clang-format on */
 const size_t conf_key_count = sizeof conf_keys / sizeof conf_keys[0];

@@ -27,6 +27,7 @@
 	X(logline)                                                                                                     \
 	X(normalise)                                                                                                   \
 	X(notice)                                                                                                      \
+	X(oracle)                                                                                                      \
 	X(proxy)                                                                                                       \
 	X(record)                                                                                                      \
 	X(mime)                                                                                                        \

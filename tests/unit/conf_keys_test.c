@@ -382,6 +382,20 @@ static void errors(void **state)
 		{"route a { give_up = 30m }", "t:1:7: route a: max (1h) is more than give_up (30m), here or …\n"},
 		{"route a { reject = \"gr\xc3\xbc\xc3\x9f\" }",
 			"t:1:20: reject: \"gr\xc3\xbc\xc3\x9f\"; expected text in printable ASCII of 1 to 300 bytes\n"},
+		/* oracles */
+		{"oracle { }", "t:1:1: block oracle has no title; expected ADDRESS:PORT or /PATH\n"},
+		{"oracle 127.0.0.1 { }", "t:1:8: oracle \"127.0.0.1\"; expected ADDRESS:PORT, [ADDRESS]:PORT for IPv6, "
+					 "or the /PATH of a socket, at most 107 bytes\n"},
+		{"oracle run/x { family = ipv4 }", "t:1:8: oracle \"run/x\"; expected ADDRESS:PORT, …\n"},
+		{"oracle /run/x, 127.0.0.1:1 { }",
+			"t:1:8: oracle /run/x has no family; expected family = ipv4 or ipv6\n"},
+		{"oracle /x { family = ipv4 }\noracle /x { family = ipv6 }",
+			"t:2:8: oracle \"/x\" is given twice; first at t:1:8\n"},
+		{"oracle 127.0.0.1:1, [::ffff:127.0.0.1]:1 { }",
+			"t:1:21: oracle \"[::ffff:127.0.0.1]:1\" is given twice; first at t:1:8\n"},
+		{"oracle [::1]:1 { answer = \"\" family = both }",
+			"t:1:27: answer: \"\"; expected text in printable ASCII of 1 to 300 bytes\n"
+			"t:1:39: family: \"both\"; expected auto, ipv6 or ipv4\n"},
 		/* several together */
 		{"retry { first = 2h }", "t:1:17: first (2h) is more than max (1h); expected at most that\n"},
 		{"retry { max = 1m }", "t:1:15: first (5m) is more than max (1m); expected at most that\n"},
@@ -495,15 +509,16 @@ static void cut_comments(char *text)
 static void dump_reads_back(void **state)
 {
 	(void)state;
-	struct conf *c =
-		good("hostname = a.example spool = \"/x y/#z\" user = \"q\\\"\\\\\" clients = 10.0.0.0/8, ::1\n"
-		     "source { ipv4 = 192.0.2.1 helo = h.example } dns { servers = ::1, 127.0.0.1:54 cache = 0 }\n"
-		     "retry { first = 90s warn = 0 } limits { size = 1500K line = 1000 } log { format = json }\n"
-		     "storage { inline_limit = 10000 } listen [::1]:26, 127.0.0.1:26 { }\n"
-		     "route a, .a { relay = [::1]:27 } route * { relay = [h] } route b { relay = 192.0.2.3 }\n"
-		     "route c { relay = [g]:26, h connections = 2 messages = 3 recipients = 4 first = 1m max = 2m\n"
-		     " give_up = 1w warn = 0 prefer = ipv4 only = ipv6 soft_bounce = yes }\n"
-		     "route d { discard = yes } route e { reject = \"no \\\"e\\\"\" }\n");
+	struct conf *c = good(
+		"hostname = a.example spool = \"/x y/#z\" user = \"q\\\"\\\\\" clients = 10.0.0.0/8, ::1\n"
+		"source { ipv4 = 192.0.2.1 helo = h.example } dns { servers = ::1, 127.0.0.1:54 cache = 0 }\n"
+		"retry { first = 90s warn = 0 } limits { size = 1500K line = 1000 } log { format = json }\n"
+		"storage { inline_limit = 10000 } listen [::1]:26, 127.0.0.1:26 { }\n"
+		"route a, .a { relay = [::1]:27 } route * { relay = [h] } route b { relay = 192.0.2.3 }\n"
+		"route c { relay = [g]:26, h connections = 2 messages = 3 recipients = 4 first = 1m max = 2m\n"
+		" give_up = 1w warn = 0 prefer = ipv4 only = ipv6 soft_bounce = yes }\n"
+		"route d { discard = yes } route e { reject = \"no \\\"e\\\"\" }\n"
+		"oracle 127.0.0.1:1, [::1]:2 { } oracle /a { family = ipv6 answer = relay:[h]:2 clients = ::1 }\n");
 	char *first = dump(c);
 	conf_unref(c);
 	c = good(first);
@@ -518,7 +533,8 @@ static void dump_reads_back(void **state)
 		"route * { relay = [h]:25 }",
 		"route c { relay = [g]:26, h:25 connections = 2 messages = 3 recipients = 4 first = 1m max = 2m "
 		"give_up = 1w warn = 0 prefer = ipv4 only = ipv6 soft_bounce = yes }",
-		"route d { discard = yes }", "route e { reject = \"no \\\"e\\\"\" }"};
+		"route d { discard = yes }", "route e { reject = \"no \\\"e\\\"\" }", "oracle [::1]:2 { }",
+		"oracle /a { family = ipv6 answer = relay:[h]:2 clients = ::1/128 }"};
 	for (size_t i = 0; i < sizeof lines / sizeof lines[0]; i++)
 		if (strstr(first, lines[i]) == NULL)
 			fail_msg("no %s in\n%s", lines[i], first);
