@@ -122,6 +122,11 @@ demo: deps                                            ## show a mail's way from 
 	@$(MAKE) --no-print-directory -s all
 	@tests/lab/demo
 
+demo-oracle: deps                                     ## show a server that delivers itself what it can (root)
+	@contrib/need $(TEST_PACKAGES)
+	@$(MAKE) --no-print-directory -s all
+	@tests/lab/demo-oracle
+
 install: all                                          ## install to DESTDIR and PREFIX
 	install -d $(DESTDIR)$(PREFIX)/sbin $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/share/doc/relay64
 	install -d $(DESTDIR)$(PREFIX)/share/man/man1 $(DESTDIR)$(PREFIX)/share/man/man5 $(DESTDIR)$(PREFIX)/share/man/man8
@@ -155,6 +160,6 @@ clean:                                                ## remove build/
 	rm -rf build
 
 help:                                                 ## this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
 
-.PHONY: all deps test-deps run test unit lab crash fuzz demo install format lint clean help
+.PHONY: all deps test-deps run test unit lab crash fuzz demo demo-oracle install format lint clean help
