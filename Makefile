@@ -31,6 +31,7 @@ TESTED   := $(UNITS:tests/unit/%.c=build/asan/unit/%)
 # Made-up neighbours define the functions of the real ones: only the tests that name them in an include are linked with them.
 FAKES    := $(wildcard tests/unit/*_fake.c tests/unit/*_fakes.c)
 HELPERS  := $(filter-out $(UNITS) $(FAKES),$(wildcard tests/unit/*.c))
+PROBES   := $(patsubst tests/lab/%.c,build/asan/lab/%,$(wildcard tests/lab/*.c))
 BENCHES  := $(patsubst tests/bench/%.c,build/bench/%,$(wildcard tests/bench/*.c))
 FUZZERS  := $(sort $(wildcard tests/fuzz/*.c))
 FAKED_BY_queue   := $(shell grep -l 'queue_fixture.h' $(UNITS))
@@ -51,6 +52,11 @@ $(1)/relay64: $(1)/obj/smtpd/main.o $(1)/librelay64.a
 	@echo '  LINK  $$@'
 	@$$(CC) $(2) $(3) -o $$@ $$^ $(LIBS)
 $(1)/relayq: $(1)/obj/queue/tool/main.o $(1)/librelay64.a
+	@echo '  LINK  $$@'
+	@$$(CC) $(2) $(3) -o $$@ $$^ $(LIBS)
+# programs of the lab: parts of the daemon alone
+$(1)/lab/%: $(1)/obj/tests/lab/%.o $(1)/librelay64.a
+	@mkdir -p $$(dir $$@)
 	@echo '  LINK  $$@'
 	@$$(CC) $(2) $(3) -o $$@ $$^ $(LIBS)
 # an archive: a test takes only the helpers that it uses, so it may stand in for what another one's helper needs
@@ -98,13 +104,13 @@ run: deps                                             ## install, build, and run
 
 ROUNDS   ?= 5
 test: test-deps                                       ## install what the tests need; unit, crash and lab tests; counts
-	@$(MAKE) --no-print-directory -j$$(nproc) all $(TESTED) build/asan/relay64 build/asan/relayq $(BENCHES)
+	@$(MAKE) --no-print-directory -j$$(nproc) all $(TESTED) build/asan/relay64 build/asan/relayq $(BENCHES) $(PROBES)
 	@tests/run
 
 unit: $(TESTED)                                       ## unit tests alone (ASan, UBSan)
 	tests/unit/run build/asan/unit
 
-lab: all build/asan/relay64 build/asan/relayq $(BENCHES) ## the lab alone: real servers in network namespaces (root)
+lab: all build/asan/relay64 build/asan/relayq $(BENCHES) $(PROBES) ## the lab alone: real servers in network namespaces (root)
 	@tests/lab/unpack
 	tests/lab/run
 
@@ -135,7 +141,7 @@ install: all                                          ## install to DESTDIR and 
 	sed 's,/usr/local/,$(PREFIX)/,' contrib/relay64.service > $(DESTDIR)$(PREFIX)/share/doc/relay64/relay64.service
 	install -D -m 644 contrib/completion.bash $(DESTDIR)$(PREFIX)/share/bash-completion/completions/relayq
 
-TEXTS    := $(SOURCES) $(HEADERS) $(wildcard tests/unit/*.[ch] tests/fuzz/*.[ch] tests/bench/*.[ch])
+TEXTS    := $(SOURCES) $(HEADERS) $(wildcard tests/unit/*.[ch] tests/fuzz/*.[ch] tests/bench/*.[ch] tests/lab/*.[ch])
 format:                                               ## clang-format all C files in place
 	@contrib/need clang-format
 	clang-format -i $(TEXTS)

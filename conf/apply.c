@@ -555,6 +555,7 @@ static void check_together(struct apply *a, const char *file)
 	} rows[] = {
 		{"retry", "first", "max", c->retry.first, c->retry.max},
 		{"retry", "max", "give_up", c->retry.max, c->retry.give_up},
+		{"dns", "nat64_min", "nat64_max", c->dns.nat64_min, c->dns.nat64_max},
 		{"storage", "inline_limit", "batch_limit", c->spool_io.inline_limit, c->spool_io.batch_limit},
 		{"storage", "batch_limit", "segment_size", c->spool_io.batch_limit, c->spool_io.segment_size},
 	};

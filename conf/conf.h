@@ -46,6 +46,16 @@ struct conf_listen {
 	struct conf_prefixes proxy; /* not empty: balancers, which must say the client by the PROXY protocol */
 };
 
+/* How the prefix of a NAT64 translator is known, see conf/pref64.h and dns/nat64_finder.h. All zero is `auto`. */
+enum conf_nat64_mode { CONF_NAT64_AUTO, CONF_NAT64_OFF, CONF_NAT64_GIVEN };
+enum { CONF_NAT64_MAX = 8 };
+
+struct conf_nat64 {
+	enum conf_nat64_mode mode;
+	unsigned count; /* CONF_NAT64_GIVEN: 1 to CONF_NAT64_MAX, the preferred one first; else 0 */
+	struct prefix items[CONF_NAT64_MAX];
+};
+
 enum { CONF_HOPS_MAX = 8 };
 
 /* A next hop, as in Postfix: `[host]` and literals skip MX, a bare name is looked up by MX. */
@@ -105,6 +115,7 @@ struct conf {
 	char *postmaster;     /* From of notices: NULL is MAILER-DAEMON@hostname; mail for our postmaster goes there */
 	char *double_bounces; /* where double bounces go; NULL: nowhere */
 	struct conf_prefixes clients;
+	struct conf_nat64 nat64;
 	enum conf_chunking chunking;
 	bool normalize;	  /* `bare_newline` */
 	bool early;	  /* `early_talkers` */
@@ -138,6 +149,7 @@ struct conf {
 		uint64_t hosts;				 /* MX hosts of one domain that are used */
 		uint64_t addresses;			 /* addresses of one host and family that are used */
 		uint64_t ttl_max, negative_max, failure; /* 1 d, 5 min, 5 s */
+		uint64_t nat64_min, nat64_max; /* the prefix is asked for again after its TTL, in these bounds */
 	} dns;
 	struct {
 		uint64_t first, max, give_up, warn, greylist; /* greylist is never later than first; warn 0: never */

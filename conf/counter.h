@@ -75,6 +75,9 @@
 	X(dns_failures, "DNS queries that failed (SERVFAIL, time-out)")                                                \
 	X(dns_limit_cache, "times that dns { cache } was reached")                                                     \
 	X(dns_limit_queries, "times that dns { queries } was reached")                                                 \
+	X(nat64_prefixes, "NAT64 prefixes in use now")                                                                 \
+	X(nat64_failures, "questions for the NAT64 prefix that failed")                                                \
+	X(nat64_not_believed, "NAT64 prefixes that were offered by resolvers which may not")                           \
 	X(journal_batches, "batches written to the journal")                                                           \
 	X(journal_records, "records written to the journal")                                                           \
 	X(journal_bytes, "bytes written to the journal")                                                               \

@@ -7,6 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "conf/pref64.h"
+
 struct unit {
 	const char *name;
 	uint64_t factor;
@@ -432,6 +434,7 @@ int value_expected(const struct value_rule *rule, struct buf *out)
 		[KEY_ENDPOINTS] = "ADDRESS, ADDRESS:PORT or [IPV6]:PORT",
 		[KEY_IPV4] = "an IPv4 address",
 		[KEY_IPV6] = "an IPv6 address",
+		[KEY_NAT64] = "auto, off or IPv6 prefixes as 64:ff9b::/96, separated by commas",
 		[KEY_RELAY] = "[HOST], HOST (by MX) or ADDRESS, then :PORT or not (IPv6 in [ ]), separated by commas",
 	};
 	static const char *const numbers[] = {
@@ -492,6 +495,8 @@ int value_read(const struct value_rule *rule, const struct grammar_value *values
 		err = parse_list(rule, values, to, bad, why);
 	} else if (rule->type == KEY_RELAY) {
 		err = parse_relay(rule, values, to, bad, why);
+	} else if (rule->type == KEY_NAT64) {
+		err = pref64_read(values, to, bad, why);
 	} else if (values->next != NULL) {
 		*bad = values->next;
 		buf_append_str(why, "a list; expected one value: ");
@@ -525,6 +530,8 @@ int value_write(const struct value_rule *rule, const void *from, struct buf *out
 	case KEY_IPV4:
 	case KEY_IPV6:
 		return buf_append_str(out, ip_format(from, text));
+	case KEY_NAT64:
+		return pref64_write(from, out);
 	case KEY_RELAY:
 		return value_write_relay(from, out);
 	default:
@@ -554,6 +561,8 @@ bool value_empty(const struct value_rule *rule, const void *from)
 	case KEY_IPV4:
 	case KEY_IPV6:
 		return ((const struct ip *)from)->family == FAMILY_NONE;
+	case KEY_NAT64:
+		return false; /* at the least `auto` */
 	case KEY_RELAY:
 		return ((const struct conf_relay *)from)->count == 0;
 	default:
@@ -577,6 +586,9 @@ void value_fini(const struct value_rule *rule, void *member)
 	case KEY_IPV4:
 	case KEY_IPV6:
 		*(struct ip *)member = (struct ip){0};
+		break;
+	case KEY_NAT64:
+		*(struct conf_nat64 *)member = (struct conf_nat64){0};
 		break;
 	case KEY_RELAY:
 		value_free_relay(member);
@@ -631,6 +643,8 @@ bool value_equal(const struct value_rule *rule, const void *a, const void *b)
 	case KEY_IPV4:
 	case KEY_IPV6:
 		return ip_equal(a, b);
+	case KEY_NAT64:
+		return pref64_equal(a, b);
 	case KEY_RELAY:
 		return relays_equal(a, b);
 	default:
@@ -682,6 +696,9 @@ int value_copy(const struct value_rule *rule, void *to, const void *from)
 	case KEY_IPV4:
 	case KEY_IPV6:
 		*(struct ip *)to = *(const struct ip *)from;
+		return 0;
+	case KEY_NAT64:
+		*(struct conf_nat64 *)to = *(const struct conf_nat64 *)from;
 		return 0;
 	case KEY_RELAY:
 		return copy_relay(to, from);

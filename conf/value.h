@@ -11,6 +11,7 @@
  *   KEY_PREFIXES        a list of ADDRESS or ADDRESS/BITS
  *   KEY_ENDPOINTS       a list of ADDRESS, ADDRESS:PORT or [ADDRESS]:PORT
  *   KEY_IPV4, KEY_IPV6  one address
+ *   KEY_NAT64           auto, off or a list of IPv6 prefixes, see conf/pref64.h
  *   KEY_RELAY           a list of [HOST], HOST or an address, may be with :PORT
  *
  * Members: numbers and choices are unsigned of 1, 4 or 8 bytes; text, path, domain and mailbox are char *, NULL or on
@@ -35,6 +36,7 @@ enum key_type {
 	KEY_ENDPOINTS,
 	KEY_IPV4,
 	KEY_IPV6,
+	KEY_NAT64,
 	KEY_RELAY,
 };
 

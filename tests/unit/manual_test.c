@@ -39,6 +39,7 @@ static const char *const type_words[] = {
 	[KEY_ENDPOINTS] = "servers",
 	[KEY_IPV4] = "address",
 	[KEY_IPV6] = "address",
+	[KEY_NAT64] = "prefixes",
 	[KEY_RELAY] = "next-hop",
 };
 
