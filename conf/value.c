@@ -549,10 +549,14 @@ int value_write(const struct value_rule *rule, const void *from, struct buf *out
 	}
 }
 
+bool value_is_number(const struct value_rule *rule)
+{
+	return rule->type == KEY_TIME || rule->type == KEY_SIZE || rule->type == KEY_COUNT || rule->type == KEY_PERCENT;
+}
+
 void value_init(const struct value_rule *rule, void *member)
 {
-	bool number = rule->type == KEY_TIME || rule->type == KEY_SIZE || rule->type == KEY_COUNT;
-	if (number && rule->optional)
+	if (value_is_number(rule) && rule->optional)
 		store_number(member, rule->size, CONF_INHERIT);
 }
 

@@ -57,6 +57,8 @@ struct value_rule {
 	bool optional;
 };
 
+/* Time, size, count or share: an unsigned integer with a range. */
+bool value_is_number(const struct value_rule *rule);
 /* Makes a member empty whose bytes are all zero. */
 void value_init(const struct value_rule *rule, void *member);
 /* Reads `values` into the empty member at `to`. 0; -ENOMEM; -EINVAL: then `bad` is the value that is wrong and `why`

@@ -53,7 +53,8 @@ static struct wanted wants(struct queue *q, const struct site *s, const struct d
 static bool fits(const struct link *l, const struct delivery *d, const struct wanted *w)
 {
 	enum family family = (enum family)connection_info(l->connection)->to.ip.family;
-	return link_fits(l, d) && l->pool == w->pool && (w->family == FAMILY_NONE || family == w->family) &&
+	return link_fits(l, d) && l->pool == w->pool && !l->shunned &&
+	       (w->family == FAMILY_NONE || family == w->family) &&
 	       (w->share == FAMILY_NONE || family == w->share || l->paths != NULL);
 }
 

@@ -47,6 +47,7 @@ struct tries {
 	enum family other;	   /* the family that the next path should have; FAMILY_NONE */
 	enum family refused;	   /* it was refused for this family, and must have the other: queue/path/failover.h */
 	enum refusal refusal;	   /* … in which manner */
+	bool resourced;		   /* it was refused from one source address, and had another one already */
 	const char *refusal_row;   /* … by which row of the table, if this transaction was; lent */
 	unsigned slow;		   /* sessions with a wait before the content that was over patience */
 	uint32_t race_ms, transfer_ms;
@@ -115,6 +116,7 @@ struct link {
 	struct ip source;		/* FAMILY_NONE: the kernel chose it */
 	uint64_t domains[LINK_DOMAINS]; /* hashes of those that it carried mail for, if the peer limits their number */
 	unsigned domain_count;
+	bool shunned; /* the site refused mail from its source address, and the pool has another */
 	bool closing; /* takes no more work; `closed` will come */
 	void (*closed)(struct queue *q, struct site *s);
 };

@@ -71,7 +71,8 @@ void dialling_refresh(struct queue *q, struct dialling *w, struct candidate cand
 {
 	bool full;
 	dialling_count(q, w, -1); /* its own places are no reason to leave them out */
-	unsigned n = site_candidates(q, w->site, w->picky, candidates, &full);
+	const struct delivery *d = w->picky ? w->picky : ready_first(&w->site->ready);
+	unsigned n = site_candidates(q, w->site, d, candidates, &full);
 	for (unsigned i = 0; i < n; i++) {
 		dial_add(w->dial, &candidates[i]);
 		take_address(w, &candidates[i]);

@@ -436,8 +436,7 @@ static void table(void **state)
 			if (same && strcmp(conf_keys[j].name, k->name) == 0)
 				fail_msg("%s %s has two rows", k->block, k->name);
 		}
-		bool number = k->rule.type == KEY_TIME || k->rule.type == KEY_SIZE || k->rule.type == KEY_COUNT ||
-			      k->rule.type == KEY_PERCENT;
+		bool number = value_is_number(&k->rule);
 		if (number &&
 			(k->rule.min > k->rule.max || (k->rule.size != 8 && k->rule.max >> (8 * k->rule.size) != 0)))
 			fail_msg("%s %s: the range is none", k->block, k->name);
@@ -452,8 +451,7 @@ static void ranges(void **state)
 	for (size_t i = 0; i < conf_key_count; i++) {
 		const struct conf_key *k = &conf_keys[i];
 		const char *unit = k->rule.type == KEY_TIME ? "ms" : k->rule.type == KEY_PERCENT ? "%" : "";
-		if (k->rule.type != KEY_TIME && k->rule.type != KEY_SIZE && k->rule.type != KEY_COUNT &&
-			k->rule.type != KEY_PERCENT)
+		if (!value_is_number(&k->rule))
 			continue;
 		const uint64_t numbers[] = {k->rule.min, k->rule.max, k->rule.min - 1, k->rule.max + 1};
 		for (size_t n = k->rule.min == 0 ? 3 : 0, end = 4; n < end; n++) {
