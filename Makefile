@@ -2,7 +2,7 @@
 SHELL      := /bin/bash
 PREFIX     ?= /usr/local
 DESTDIR    ?=
-VERSION    := 0.2.0
+VERSION    := 0.3.0
 FOLDERS    := conf dns tls queue smtpd
 
 BUILD_PACKAGES := build-essential pkg-config libuv1-dev libc-ares-dev libjansson-dev libxxhash-dev uthash-dev libidn2-dev

@@ -172,6 +172,7 @@ struct site {
 	struct lane lane;	/* lane.site is its name */
 	TAILQ_ENTRY(site) use;	/* all sites, the longest unused first */
 	TAILQ_ENTRY(site) turn; /* sites that wait for the limit of all connections */
+	unsigned next_source;	/* whose turn it is, of the addresses of a pool */
 	bool in_turn;
 	bool at_limit; /* limits { site_connections } is reached: counted once until there is room again */
 	const struct suspension *suspension; /* by an operator; NULL */
@@ -250,7 +251,7 @@ struct queue {
 	unsigned share_count;
 	struct binding *bindings;
 	unsigned binding_count;
-	unsigned next_source;		      /* whose turn it is, of the addresses of a pool */
+	unsigned next_source;		      /* with which address of a pool the next new site begins */
 	int (*can_bind)(const struct ip *ip); /* binding_try(); tests: the test's */
 	bool paths_walking;		      /* … is being made */
 	uint64_t paths_kept, paths_kept_at;   /* memory_changes() when it was written, and when that was */

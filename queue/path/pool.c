@@ -52,7 +52,7 @@ static unsigned count_of(const struct queue *q, const struct conf_pool *pool, en
 /* The next one in turn that can be used and does not rest at the site; else one that rests; else none. */
 static struct ip choose(struct queue *q, const struct site *s, const struct conf_pool *pool, enum family family)
 {
-	unsigned count = count_of(q, pool, family), turn = q->next_source;
+	unsigned count = count_of(q, pool, family), turn = s->next_source;
 	struct ip found = {.family = FAMILY_NONE};
 	for (unsigned i = 0; i < count; i++) {
 		struct ip ip = address_at(q, pool, family, (turn + i) % count);
@@ -68,11 +68,11 @@ static struct ip choose(struct queue *q, const struct site *s, const struct conf
 	return found;
 }
 
-void pool_choose(struct queue *q, const struct site *s, const struct conf_pool *pool, struct lane *lane)
+void pool_choose(struct queue *q, struct site *s, const struct conf_pool *pool, struct lane *lane)
 {
 	lane->source_ipv4 = choose(q, s, pool, FAMILY_IPV4);
 	lane->source_ipv6 = choose(q, s, pool, FAMILY_IPV6);
-	q->next_source++;
+	s->next_source++;
 	snprintf(lane->helo_ipv4, sizeof lane->helo_ipv4, "%s", sources_helo(q->conf, &lane->source_ipv4, FAMILY_IPV4));
 	snprintf(lane->helo_ipv6, sizeof lane->helo_ipv6, "%s", sources_helo(q->conf, &lane->source_ipv6, FAMILY_IPV6));
 }

@@ -16,7 +16,7 @@ const struct conf_pool *pool_of(const struct queue *q, const struct delivery *d)
 /* Tells pools apart; 0: none. */
 uint64_t pool_key(const struct conf_pool *pool);
 /* Fills the lane's source addresses and names for the next connection to the site. */
-void pool_choose(struct queue *q, const struct site *s, const struct conf_pool *pool, struct lane *lane);
+void pool_choose(struct queue *q, struct site *s, const struct conf_pool *pool, struct lane *lane);
 /* A site refused mail from this address of the pool of this key. True: the pool has another one of the family that it
  * does not refuse, so it is no matter of the family there; this one rests. */
 bool pool_refused(struct queue *q, const struct site *s, uint64_t key, const struct ip *source);
