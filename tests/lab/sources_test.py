@@ -67,7 +67,9 @@ def test_an_address_that_is_gone_is_passed_over_and_told(lab):
     def leaves_from(local):
         lab.send(site.rcpt(local), sender="x@news.example")
         site.server4.wait_message(site.rcpt(local), 10)
-        return peers(site.server4)[-1][0]
+        address, name = peers(site.server4)[-1]
+        assert name == NAMES.get(address, "relay.example"), f"{address} calls itself {name}"
+        return address
 
     assert {leaves_from("a"), leaves_from("b")} == {A4, B4}
     lab.relay_host.ip("addr", "del", A4 + "/24", "dev", "eth0")
