@@ -117,10 +117,13 @@ fuzz: deps                                            ## fuzz each parser and ma
 	@$(MAKE) --no-print-directory -j$$(nproc) $(FUZZERS:tests/fuzz/%.c=build/fuzz/target/%)
 	SECONDS_EACH=$(SECONDS_EACH) tests/fuzz/run
 
-demo: deps                                            ## show a mail's way from an IPv4-only to an IPv6-only server (root)
+STORIES  := $(patsubst tests/lab/stories/%.py,demo-%,$(wildcard tests/lab/stories/*.py))
+demo: demo-way                                        ## show a mail's way from an IPv4-only to an IPv6-only server (root)
+demo-sources:                                         ## show source addresses, and a new one that is warmed up
+$(STORIES): deps
 	@contrib/need $(TEST_PACKAGES)
 	@$(MAKE) --no-print-directory -s all
-	@tests/lab/demo
+	@tests/lab/demo $(@:demo-%=%)
 
 install: all                                          ## install to DESTDIR and PREFIX
 	install -d $(DESTDIR)$(PREFIX)/sbin $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/share/doc/relay64
@@ -155,6 +158,6 @@ clean:                                                ## remove build/
 	rm -rf build
 
 help:                                                 ## this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
 
-.PHONY: all deps test-deps run test unit lab crash fuzz demo install format lint clean help
+.PHONY: all deps test-deps run test unit lab crash fuzz demo $(STORIES) install format lint clean help

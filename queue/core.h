@@ -113,6 +113,7 @@ struct link {
 	uint32_t race_ms;
 	unsigned sent;
 	uint64_t pool;			/* key of the pool of source addresses from which it was made */
+	enum family share;		/* the family that the mail which it was made for has by its share */
 	struct ip source;		/* FAMILY_NONE: the kernel chose it */
 	uint64_t domains[LINK_DOMAINS]; /* hashes of those that it carried mail for, if the peer limits their number */
 	unsigned domain_count;
@@ -141,6 +142,7 @@ struct dialling {
 	bool probe;		/* begun while the site rested */
 	bool partial;		/* addresses were left out for limits { address_connections } */
 	uint64_t pool;		/* key of its pool of source addresses */
+	enum family share;	/* the family that its mail has by its share; FAMILY_NONE: either */
 	/* counted at their addresses as long as it is under way: those of the best preference */
 	uint16_t preference;
 	unsigned counted;

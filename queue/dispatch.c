@@ -404,8 +404,10 @@ static void dial_won(struct queue *q, struct site *s, struct dial *dial, const s
 {
 	struct delivery *picky = w->picky;
 	struct link *l = link_new(q, s, dial, on_link_closed);
-	if (l != NULL)
+	if (l != NULL) {
 		l->pool = w->pool;
+		l->share = w->share;
+	}
 	s->known = true;
 	s->slow = false;
 	end_rest(q, s);

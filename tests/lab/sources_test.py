@@ -114,12 +114,12 @@ def test_a_source_that_a_site_refuses_rests_there(lab):
 
 
 def test_a_share_goes_over_ipv6(lab):
-    """ipv6_share = 25%: a quarter of 400 messages, within what chance may do, though IPv6 would go first by itself."""
+    """ipv6_share = 25%: a quarter of 2,000 messages, within what chance may do, though IPv6 would go first by itself."""
     site = lab.site()
     lab.relay("source { ipv6_share = 25% }\nlimits { connection_messages = 10 }\n")
-    lab.client.run("smtp-source", "-m", "400", "-s", "4", "-l", "500", "-f", "a@old.example", "-t", site.rcpt("load"), "198.51.100.64:25")
+    lab.client.run("smtp-source", "-m", "2000", "-s", "8", "-l", "500", "-f", "a@old.example", "-t", site.rcpt("load"), "198.51.100.64:25")
     both = (site.server4, site.server6)
-    wait_until(lambda: sum(len(s.messages) for s in both) == 400, 30, "400 messages")
-    share = len(site.server6.messages) / 400
-    lab.fact(f"{share:.1%} of 400 messages over IPv6")
-    assert 0.15 < share < 0.35, share
+    wait_until(lambda: sum(len(s.messages) for s in both) == 2000, 60, "2,000 messages")
+    share = len(site.server6.messages) / 2000
+    lab.fact(f"{share:.1%} of 2,000 messages over IPv6")
+    assert 0.21 < share < 0.29, share  # four standard deviations
