@@ -2,7 +2,7 @@
 SHELL      := /bin/bash
 PREFIX     ?= /usr/local
 DESTDIR    ?=
-VERSION    := 0.2.0
+VERSION    := 0.3.0
 FOLDERS    := conf dns tls queue smtpd
 
 BUILD_PACKAGES := build-essential pkg-config libuv1-dev libc-ares-dev libjansson-dev libxxhash-dev uthash-dev libidn2-dev
@@ -16,7 +16,7 @@ CC       ?= gcc
 WARN     := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wvla -Wconversion -Wno-sign-conversion \
             -Wformat=2 -Wpointer-arith -Wwrite-strings -Werror
 DEFINES  := -D_GNU_SOURCE -DRELAY64_VERSION='"$(VERSION)"' -I.
-LIBS     := -luv -lcares -ljansson -lxxhash -lidn2 -lresolv -lpthread
+LIBS     := -luv -lcares -ljansson -lxxhash -lidn2 -lresolv -lm -lpthread
 OPTIMISE := -O2 -g -D_FORTIFY_SOURCE=2 -fstack-protector-strong -fstack-clash-protection -fPIE
 HARDEN   := -pie -Wl,-z,relro,-z,now
 SANITIZE := -O1 -g -fno-omit-frame-pointer -fsanitize=address,undefined -fno-sanitize-recover=undefined
@@ -123,10 +123,13 @@ fuzz: deps                                            ## fuzz each parser and ma
 	@$(MAKE) --no-print-directory -j$$(nproc) $(FUZZERS:tests/fuzz/%.c=build/fuzz/target/%)
 	SECONDS_EACH=$(SECONDS_EACH) tests/fuzz/run
 
-demo: deps                                            ## show a mail's way from an IPv4-only to an IPv6-only server (root)
+STORIES  := $(patsubst tests/lab/stories/%.py,demo-%,$(wildcard tests/lab/stories/*.py))
+demo: demo-way                                        ## show a mail's way from an IPv4-only to an IPv6-only server (root)
+demo-sources:                                         ## show source addresses, and a new one that is warmed up
+$(STORIES): deps
 	@contrib/need $(TEST_PACKAGES)
 	@$(MAKE) --no-print-directory -s all
-	@tests/lab/demo
+	@tests/lab/demo $(@:demo-%=%)
 
 install: all                                          ## install to DESTDIR and PREFIX
 	install -d $(DESTDIR)$(PREFIX)/sbin $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/share/doc/relay64
@@ -161,6 +164,6 @@ clean:                                                ## remove build/
 	rm -rf build
 
 help:                                                 ## this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
 
-.PHONY: all deps test-deps run test unit lab crash fuzz demo install format lint clean help
+.PHONY: all deps test-deps run test unit lab crash fuzz demo $(STORIES) install format lint clean help
