@@ -13,6 +13,9 @@
 #include "queue/dispatch.h"
 #include "queue/index.h"
 #include "queue/oracle/oracle.h"
+#include "queue/path/binding.h"
+#include "queue/path/keep.h"
+#include "queue/path/pool.h"
 #include "queue/reclaim.h"
 #include "queue/replay.h"
 #include "queue/route.h"
@@ -26,7 +29,6 @@ enum {
 	STEP_MS = 60000,
 	EXPIRY_PAUSE_MS = 3600000,
 	DISK_MS = 5000,
-	ADDRESSES_KNOWN = 50000,
 	SELF_MAX = 256,
 	ERRORS_MAX = 65536
 };
@@ -99,6 +101,7 @@ static void on_stored(struct letter *letter)
 static void take_configuration(struct queue *q, struct conf *conf)
 {
 	resolver_configure(q->resolver, conf);
+	memory_configure(q->memory, conf);
 	conf_unref(q->conf);
 	q->conf = conf;
 }
@@ -205,6 +208,7 @@ static void on_tick(uv_timer_t *timer)
 	route_trim(q);
 	site_trim(q);
 	suspension_tick(q);
+	keep_tick(q);
 	dispatch_turns(q);
 	dispatch_resume(q);
 	reclaim_tick(t->reclaim);
@@ -245,6 +249,7 @@ static bool is_hopeless(const struct queue_thread *t)
 static void end_if_at_rest(struct queue_thread *t)
 {
 	if (at_rest(t) && reclaim_idle(t->reclaim)) {
+		keep_all(&t->q);
 		t->last_checkpoint = t->q.ended = true;
 		reclaim_checkpoint(t->reclaim, on_last_checkpoint, t);
 	} else if (is_hopeless(t)) {
@@ -305,6 +310,8 @@ static int open_state(struct queue_thread *t, struct buf *errors)
 		return err;
 	replay_end(q);
 	suspension_load(q);
+	keep_load(q);
+	pool_load(q);
 	t->opened_with = q->messages.count;
 	check_clock(q);
 	id_giver_init(&q->ids, ID_GIVER_QUEUE, store_id_floor_ms(q->store), store_id_ceiling_ms(q->store));
@@ -344,6 +351,7 @@ int queue_open(
 	q->loops = loops;
 	q->loop_count = loop_count;
 	q->chance = random_bits;
+	q->can_bind = binding_try;
 	q->schedule = schedule_message;
 	idmap_init(&q->messages);
 	TAILQ_INIT(&q->with_body);
@@ -354,7 +362,8 @@ int queue_open(
 	TAILQ_INIT(&q->sites_suspended);
 	TAILQ_INIT(&q->suspensions);
 	TAILQ_INIT(&q->unused_domains);
-	q->memory = memory_new(ADDRESSES_KNOWN, (uint64_t)random_bits() << 32 | random_bits());
+	TAILQ_INIT(&q->probes);
+	q->memory = memory_new(q->conf, (uint64_t)random_bits() << 32 | random_bits());
 	t->reclaim = reclaim_new(q);
 	find_self(t);
 	open_handles(t);
@@ -539,6 +548,8 @@ static void free_state(struct queue_thread *t)
 	if (store != NULL)
 		store_close(store);
 	suspension_free_all(q);
+	keep_free(q);
+	pool_free(q);
 	conf_unref(q->conf);
 	free(t);
 }
