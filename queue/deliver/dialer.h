@@ -73,6 +73,8 @@ struct connection_info {
 	unsigned loop; /* number of its I/O loop */
 };
 const struct connection_info *connection_info(const struct connection *c);
+/* The family that the peer sees: IPv4 behind NAT64. */
+enum family connection_family(const struct connection_info *info);
 void connection_set_arg(struct connection *c, void *arg);
 void *connection_arg(const struct connection *c);
 
