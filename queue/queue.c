@@ -187,11 +187,13 @@ static int open_reach(struct queue_thread *t)
 	reach_configure(q->reach, q->conf->families);
 	int err = watcher_open(&t->watcher, &t->loop.uv, q->reach, q->conf, on_host_changed, t);
 	err = err ? err : nat64_finder_open(&t->finder, q->resolver, q->conf, on_prefixes, t);
-	if (err == 0) {
-		on_prefixes(t);
-		wake_all(q);
-	}
-	return err;
+	if (err != 0)
+		return err;
+	size_t count;
+	const struct nat64_prefix *prefixes = nat64_prefixes(t->finder, &count);
+	reach_set_prefixes(q->reach, prefixes, count);
+	wake_all(q);
+	return 0;
 }
 
 static void configure_oracle(struct queue_thread *t)
@@ -312,9 +314,9 @@ static void on_prepare(uv_prepare_t *prepare)
 	struct queue_thread *t = prepare->data;
 	struct queue *q = &t->q;
 	uint64_t began = uv_hrtime();
+	bool more = !q->draining && wake_slice(q);
 	uint64_t at = q->draining ? UINT64_MAX : schedule_run(q, SLICE);
-	bool more = reclaim_slice(t->reclaim);
-	more = (!q->draining && wake_slice(q)) || more;
+	more = reclaim_slice(t->reclaim) || more;
 	counter_raise(COUNTER_queue_slice_longest_us, (uv_hrtime() - began) / 1000);
 	if (t->done != NULL && !t->last_checkpoint)
 		end_if_at_rest(t);

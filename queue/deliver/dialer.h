@@ -74,7 +74,10 @@ struct connection_info {
 };
 const struct connection_info *connection_info(const struct connection *c);
 /* The family that the peer sees: IPv4 behind NAT64. */
-enum family connection_family(const struct connection_info *info);
+static inline enum family connection_family(const struct connection_info *info)
+{
+	return (enum family)(info->real.family != FAMILY_NONE ? info->real.family : info->to.ip.family);
+}
 void connection_set_arg(struct connection *c, void *arg);
 void *connection_arg(const struct connection *c);
 

@@ -358,6 +358,14 @@ bool reach_has_nat64(const struct reach *r)
 	return r != NULL && r->prefix_count > 0;
 }
 
+bool reach_leads_nat64(const struct reach *r)
+{
+	for (size_t i = 0; r != NULL && i < r->prefix_count; i++)
+		if (reach_direct(r, &r->prefixes[i].ip))
+			return true;
+	return false;
+}
+
 /* ---- words ---- */
 
 static const char *name_of(enum family family)

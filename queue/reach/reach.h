@@ -55,7 +55,8 @@ bool reach_has(const struct reach *r, enum family family);
 int reach_nat64(const struct reach *r, const struct ip *ipv4, struct ip *out);
 /* The IPv4 address to which an IPv6 address inside of a known prefix leads. 0; -ENOENT: it is inside of none. */
 int reach_behind(const struct reach *r, const struct ip *ipv6, struct ip *ipv4);
-bool reach_has_nat64(const struct reach *r);
+bool reach_has_nat64(const struct reach *r);   /* is a prefix known? */
+bool reach_leads_nat64(const struct reach *r); /* … and are its addresses direct? */
 /* Why addresses of the family are not direct, to stand behind "and": "this host has no IPv6 route". */
 const char *reach_why(const struct reach *r, enum family family, char out[REACH_TEXT]);
 /* What is there of one family: "default route", "12 routes", "no address", "no route", "not known", … */

@@ -13,7 +13,7 @@ enum { HAS_IPV4 = 1, HAS_IPV6 = 2, HAS_NAT64 = 4 };
 static unsigned what_there_is(const struct reach *r)
 {
 	return (reach_has(r, FAMILY_IPV4) ? HAS_IPV4 : 0) | (reach_has(r, FAMILY_IPV6) ? HAS_IPV6 : 0) |
-	       (reach_has_nat64(r) ? HAS_NAT64 : 0);
+	       (reach_leads_nat64(r) ? HAS_NAT64 : 0);
 }
 
 /* The first in line goes the whole way, and its domain's addresses are looked over for all. */
