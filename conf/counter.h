@@ -76,6 +76,7 @@
 	X(delivered_ipv4, "recipients delivered over IPv4")                                                            \
 	X(delivered_ipv6, "recipients delivered over IPv6")                                                            \
 	X(replies_oversized, "peers' replies over limits { reply_lines } or { reply_bytes }")                          \
+	X(replies_shortened, "answers of one attempt that were not kept whole: it had too many different ones")        \
 	X(batches_split, "transactions whose rest of recipients went at once in another: too many at a time")          \
 	X(limit_connections, "times that limits { connections } was reached")                                          \
 	X(limit_site_connections, "times that limits { site_connections } was reached")                                \

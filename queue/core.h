@@ -56,7 +56,7 @@ struct tries {
 	bool discarded;
 	bool expired;		   /* what was left to wait for is given up for the message's age */
 	bool late;		   /* likewise, for the time of DELIVERBY */
-	bool waiting;		   /* nothing was tried: its sender is told that it waits */
+	uint64_t tried_ms;	   /* of an attempt that only waited: wall time of the last try before; 0 */
 	struct endpoint first_4yz; /* the path that answered so first; FAMILY_NONE */
 	uint8_t *asked; /* bits: recipients of the delivery that this path was asked for (queue/batch.h); NULL: no
 			   matter */

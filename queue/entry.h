@@ -21,6 +21,7 @@ struct entry {
 	void (*done)(struct entry *e, int status);
 	struct delivery *delivery;
 	struct attempt *attempt; /* owned */
+	uint64_t tried_ms;	 /* as of the tries */
 	/* owned references, NULL: none of that kind: stored together with this entry, all of it or nothing */
 	struct submission *notices[NOTICE_KINDS];
 	struct body *content; /* owned reference: of a MOVED record */

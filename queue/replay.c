@@ -60,8 +60,8 @@ static int on_outcome(void *arg, uint64_t id, const struct attempt *a, struct pl
 		r->told |= a->rcpts[i].told;
 		index_finish_rcpt(q, d, r, (enum rcpt_status)a->rcpts[i].status);
 		if (a->rcpts[i].status == RCPT_QUEUED) {
-			/* one record of an attempt alone has such rows: its last */
-			if (counted != d && d->attempts < UINT16_MAX)
+			/* one record of an attempt alone has such rows, its last; others are of mail that waits */
+			if (counted != d && !a->waited && d->attempts < UINT16_MAX)
 				d->attempts++;
 			counted = d;
 			char text[REPLY_TEXT_MAX + 32];

@@ -43,9 +43,12 @@ void settle_paths(struct queue *q, struct delivery *d, const struct path_try *pa
 {
 	(void)q;
 	struct attempt *a = d->tries->attempt;
-	for (unsigned i = 0; i < count; i++)
-		if (attempt_add_path(a, &paths[i]) == 0 && (int)i == used)
-			a->used = (int16_t)(a->path_count - 1);
+	for (unsigned i = 0; i < count; i++) {
+		if ((int)i == used)
+			attempt_use_path(a, &paths[i]);
+		else if (a->path_count < ATTEMPT_PATHS_MAX - ATTEMPT_USED_MAX)
+			attempt_add_path(a, &paths[i]);
+	}
 }
 
 void settle_rcpt(struct queue *q, struct delivery *d, uint16_t index, enum rcpt_status status, const struct reply *r)
@@ -102,13 +105,13 @@ static void log_rows(const struct queue *q, const struct delivery *d)
 	const struct tries *t = d->tries;
 	const struct attempt *a = t->attempt;
 	const struct message *m = d->message;
-	const struct path_try *p = a->used >= 0 ? &a->paths[a->used] : NULL;
 	uint64_t now = core_now(q);
 	uint64_t all = now > d->since ? now - d->since : 0;
 	uint64_t known = (uint64_t)d->route_ms + t->race_ms + t->transfer_ms;
 	char next[CLOCK_STAMP], reply[REPLY_TEXT_MAX + 32];
 	for (unsigned i = 0; i < a->rcpt_count; i++) {
 		const struct attempt_rcpt *row = &a->rcpts[i];
+		const struct path_try *p = attempt_path(a, row);
 		struct delivery *owner;
 		const struct rcpt *r = message_rcpt(d->message, row->index, &owner);
 		count_row(t, row->status, p ? p->to.ip.family : FAMILY_NONE);
@@ -117,7 +120,7 @@ static void log_rows(const struct queue *q, const struct delivery *d)
 			LF_STR("host", p && p->host[0] ? p->host : NULL), LF_ENDPOINT("address", p ? &p->to : NULL),
 			LF_FAMILY("family", p ? p->to.ip.family : 0), LF_MS("queue", all > known ? all - known : 0),
 			LF_MS("route", d->route_ms), LF_MS("race", t->race_ms), LF_MS("transfer", t->transfer_ms),
-			LF_NUM("attempts", d->attempts + (t->waiting ? 0u : 1u)),
+			LF_NUM("attempts", d->attempts + (a->waited ? 0u : 1u)),
 			LF_STR("next", row->status == RCPT_QUEUED && a->next_ms ? clock_stamp(a->next_ms, next) : NULL),
 			LF_STR("reply", reply_format(&a->replies[row->reply], reply, sizeof reply)));
 	}
@@ -154,9 +157,10 @@ static void expire_rows(struct queue *q, struct delivery *d)
 			d->tries->late ? "not delivered in the time that the sender allows, after"
 				       : "could not be delivered for",
 			span, reply_format(&a->replies[a->rcpts[i].reply], last, sizeof last));
-		uint16_t cause = a->rcpts[i].reply;
-		settle_rcpt(q, d, a->rcpts[i].index, RCPT_FAILED, &r);
-		a->rcpts[i].cause = cause;
+		const struct attempt_rcpt was = a->rcpts[i];
+		settle_rcpt(q, d, was.index, RCPT_FAILED, &r);
+		a->rcpts[i].cause = was.reply;
+		a->rcpts[i].path = was.path;
 		COUNT(recipients_expired);
 	}
 }
@@ -188,10 +192,9 @@ static bool take_back(struct queue *q, struct delivery *d)
 	return true;
 }
 
-static void go_on_alone(struct queue *q, struct delivery *d, uint64_t next_at)
+static void go_on_alone(struct queue *q, struct delivery *d, bool tried, uint64_t next_at)
 {
 	struct message *m = d->message;
-	bool tried = d->tries == NULL || !d->tries->waiting;
 	tries_free(d);
 	if (tried && d->attempts < UINT16_MAX)
 		d->attempts++;
@@ -216,7 +219,7 @@ static void go_on_alone(struct queue *q, struct delivery *d, uint64_t next_at)
 
 /* The attempt is over and written down: the delivery goes to where it belongs now, and with it those that were settled
  * by the same outcome. */
-static void go_on(struct queue *q, struct delivery *d, uint64_t next_at)
+static void go_on(struct queue *q, struct delivery *d, bool tried, uint64_t next_at)
 {
 	struct message *m = d->message;
 	for (unsigned i = 0; d->joined && i < m->delivery_count; i++) {
@@ -225,10 +228,10 @@ static void go_on(struct queue *q, struct delivery *d, uint64_t next_at)
 		if (other == d || !other->joined)
 			continue;
 		other->joined = false;
-		go_on_alone(q, other, next_at);
+		go_on_alone(q, other, tried, next_at);
 	}
 	d->joined = false;
-	go_on_alone(q, d, next_at);
+	go_on_alone(q, d, tried, next_at);
 }
 
 static void post_outcome(struct queue *q, struct entry *e);
@@ -254,7 +257,7 @@ static void on_outcome(struct entry *e, int status)
 	if (status == 0) {
 		apply_rows(q, d, e->attempt);
 		notifier_stored(q, e);
-		go_on(q, d, d->due.at);
+		go_on(q, d, !e->attempt->waited, d->due.at);
 		return;
 	}
 	LOG_ERR("bounce-not-stored", LF_ID("id", d->message->id), LF_STR("error", strerror(-status)),
@@ -263,7 +266,7 @@ static void on_outcome(struct entry *e, int status)
 	struct entry *alone = entry_new(q, d->message, RECORD_OUTCOME, on_outcome);
 	if (alone == NULL) {
 		apply_rows(q, d, e->attempt);
-		go_on(q, d, d->due.at);
+		go_on(q, d, !e->attempt->waited, d->due.at);
 		return;
 	}
 	alone->delivery = d;
@@ -282,7 +285,7 @@ static void post_outcome(struct queue *q, struct entry *e)
 		LF_STR("what", "an outcome could not be written; it is tried again"));
 	struct delivery *d = e->delivery;
 	entry_drop(e);
-	go_on(q, d, core_now(q) + retry_of(q, d).first);
+	go_on(q, d, true, core_now(q) + retry_of(q, d).first);
 }
 
 static void on_notices_ready(struct queue *q, struct entry *e, bool made)
@@ -337,13 +340,14 @@ static void write_outcome(struct queue *q, struct delivery *d)
 	if (e == NULL) {
 		LOG_ERR("no-memory", LF_ID("id", m->id),
 			LF_STR("what", "an outcome could not be written; it is tried again"));
-		go_on(q, d, core_now(q) + retry_of(q, d).first);
+		go_on(q, d, true, core_now(q) + retry_of(q, d).first);
 		return;
 	}
 	e->delivery = d;
 	e->attempt = t->attempt;
 	e->expired = t->expired;
 	e->late = t->late;
+	e->tried_ms = t->tried_ms;
 	t->attempt = NULL;
 	log_untold(q, m, e->attempt);
 	unsigned kinds = telling_kinds(q, m, e->attempt);
@@ -373,13 +377,13 @@ void settle_end(struct queue *q, struct delivery *d, const struct reply *rest, u
 		a->next_ms = core_wall(q, d->due.at);
 		for (unsigned i = 0; i < a->rcpt_count; i++) {
 			char text[REPLY_TEXT_MAX + 32];
-			if (a->rcpts[i].status == RCPT_QUEUED && !t->waiting) {
+			if (a->rcpts[i].status == RCPT_QUEUED && !a->waited) {
 				index_set_reason(q, d, reply_format(&a->replies[a->rcpts[i].reply], text, sizeof text));
 				break;
 			}
 		}
 	}
-	if (!t->waiting || !any_row(a, RCPT_QUEUED))
+	if (!a->waited || !any_row(a, RCPT_QUEUED))
 		log_rows(q, d);
 	write_outcome(q, d);
 }
@@ -427,7 +431,7 @@ void settle_interim(struct queue *q, struct delivery *d)
 void settle_all(struct queue *q, struct delivery *d, const struct reply *r)
 {
 	if (settle_begin(q, d) != 0) {
-		go_on(q, d, core_now(q) + retry_of(q, d).first);
+		go_on(q, d, true, core_now(q) + retry_of(q, d).first);
 		return;
 	}
 	struct reply soft;
@@ -444,7 +448,7 @@ void settle_discard(struct queue *q, struct delivery *d, const char *route)
 {
 	struct reply r;
 	if (settle_begin(q, d) != 0) {
-		go_on(q, d, core_now(q) + retry_of(q, d).first);
+		go_on(q, d, true, core_now(q) + retry_of(q, d).first);
 		return;
 	}
 	reply_set(&r, 250, "2.0.0", "discarded by route %s", route);
@@ -487,7 +491,7 @@ static void return_now(struct queue *q, struct message *m)
 			if (m->deliveries[i].joined)
 				first = &m->deliveries[i];
 		if (first != NULL)
-			go_on(q, first, core_now(q) + retry_of(q, first).first);
+			go_on(q, first, true, core_now(q) + retry_of(q, first).first);
 		return;
 	}
 	log_rows(q, first);
@@ -505,10 +509,13 @@ void settle_waiting(
 	struct queue *q, struct delivery *d, const struct attempt *fault, const struct reply *why, uint64_t next_at)
 {
 	if (settle_begin(q, d) != 0) {
-		go_on(q, d, core_now(q) + retry_of(q, d).first);
+		go_on(q, d, true, core_now(q) + retry_of(q, d).first);
 		return;
 	}
-	d->tries->waiting = true;
+	/* with some answers it is the end of an attempt that was waiting for its next connection */
+	d->tries->attempt->waited = d->tries->attempt->rcpt_count == 0;
+	if (d->tries->attempt->waited)
+		d->tries->tried_ms = fault ? fault->when_ms : 0;
 	if (fault != NULL)
 		settle_paths(q, d, fault->paths, fault->path_count, -1);
 	settle_end(q, d, why, next_at);

@@ -6,7 +6,21 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { ATTEMPT_VERSION = 1 };
+#include "conf/counter.h"
+
+/* Version 1 had no marks of paths and replies, no path for each row, and said nowhere that nothing was tried. Both are
+ * read. */
+enum {
+	ATTEMPT_VERSION = 2,
+	WAITED = 1, /* of the attempt */
+	OWN = 1,    /* of a reply */
+	NO_PATH = 255,
+	ROW_BYTES = 6,
+	ROW_BYTES_1 = 5,
+	REPLY_BYTES = 2 + 2 + REPLY_ENHANCED + 2 + REPLY_TEXT_MAX + 1,
+	PATH_BYTES = 1 + 16 + 2 + 2 + HOST_TEXT + 2 + 1 + 4 * 4 + REPLY_BYTES + 1,
+	FIXED_BYTES = 1 + 8 + 4 + 8 + 1 + 2 + HOST_TEXT + 2 + 2 + 2 + 2,
+};
 
 static const struct {
 	const char *word;
@@ -65,19 +79,28 @@ void attempt_free(struct attempt *a)
 	free(a);
 }
 
-/* Grows an array of `count` items of `size` bytes by one, in powers of two. NULL without memory. */
-static void *grown(void *items, size_t count, size_t size)
+/* An array with room for `count` items of `size` bytes, `*room` of which it has. NULL without memory: it is as it was.
+ */
+static void *with_room(void *items, uint16_t *room, unsigned count, size_t size)
 {
-	if (count != 0 && (count & (count - 1)) != 0)
+	unsigned more = *room;
+	if (count <= more)
 		return items;
-	return reallocarray(items, count ? count * 2 : 1, size);
+	while (more < count)
+		more = more ? more * 2 : 1;
+	if (more > UINT16_MAX)
+		more = UINT16_MAX;
+	items = reallocarray(items, more, size);
+	if (items != NULL)
+		*room = (uint16_t)more;
+	return items;
 }
 
 int attempt_add_path(struct attempt *a, const struct path_try *p)
 {
 	if (a->path_count >= ATTEMPT_PATHS_MAX)
 		return -E2BIG;
-	struct path_try *paths = grown(a->paths, a->path_count, sizeof *paths);
+	struct path_try *paths = with_room(a->paths, &a->path_room, a->path_count + 1u, sizeof *paths);
 	if (paths == NULL)
 		return -ENOMEM;
 	a->paths = paths;
@@ -85,27 +108,77 @@ int attempt_add_path(struct attempt *a, const struct path_try *p)
 	return 0;
 }
 
-static bool same_reply(const struct reply *a, const struct reply *b)
+void attempt_use_path(struct attempt *a, const struct path_try *p)
 {
-	return a->code == b->code && strcmp(a->enhanced, b->enhanced) == 0 && strcmp(a->text, b->text) == 0;
+	a->used = attempt_add_path(a, p) == 0 ? (int16_t)(a->path_count - 1) : -1;
 }
 
-/* The index of a reply like `r`, added if it is new. Past the limit the last place is overwritten. */
-static int place_reply(struct attempt *a, const struct reply *r)
+const struct path_try *attempt_path(const struct attempt *a, const struct attempt_rcpt *row)
+{
+	return row->path >= 0 && row->path < a->path_count ? &a->paths[row->path] : NULL;
+}
+
+static int find_reply(const struct attempt *a, const struct reply *r)
 {
 	for (int i = 0; i < a->reply_count; i++)
-		if (same_reply(&a->replies[i], r))
+		if (reply_equal(&a->replies[i], r))
 			return i;
-	if (a->reply_count == ATTEMPT_REPLIES_MAX) {
-		a->replies[ATTEMPT_REPLIES_MAX - 1] = *r;
-		return ATTEMPT_REPLIES_MAX - 1;
+	return -1;
+}
+
+/* What is kept of a reply when there are so many already. */
+static void shorten_reply(struct reply *r, unsigned have)
+{
+	bool codes = have < ATTEMPT_REPLIES_CODES;
+	struct reply whole = *r;
+	reply_set(r, whole.code, codes ? whole.enhanced : "", "(one of many answers in this attempt, not kept whole)");
+	if (!codes)
+		r->code = (uint16_t)(whole.code ? whole.code - whole.code % 100 + 50 : 0);
+	r->own = whole.own;
+}
+
+/* The index of the reply as it is kept, added if it is new. */
+static int place_reply(struct attempt *a, const struct reply *r)
+{
+	struct reply kept = *r;
+	int at = find_reply(a, r);
+	if (at < 0 && a->reply_count >= ATTEMPT_REPLIES_WHOLE) {
+		shorten_reply(&kept, a->reply_count);
+		COUNT(replies_shortened);
+		at = find_reply(a, &kept);
 	}
-	struct reply *replies = grown(a->replies, a->reply_count, sizeof *replies);
+	if (at >= 0)
+		return at;
+	if (a->reply_count == ATTEMPT_REPLIES_MAX)
+		return -E2BIG; /* cannot be: not so many classes are left */
+	struct reply *replies = with_room(a->replies, &a->reply_room, a->reply_count + 1u, sizeof *replies);
 	if (replies == NULL)
 		return -ENOMEM;
 	a->replies = replies;
-	a->replies[a->reply_count] = *r;
+	a->replies[a->reply_count] = kept;
 	return a->reply_count++;
+}
+
+int attempt_reserve(struct attempt *a, unsigned rcpts, unsigned more)
+{
+	unsigned all = a->reply_count + more;
+	struct reply *replies = with_room(
+		a->replies, &a->reply_room, all < ATTEMPT_REPLIES_MAX ? all : ATTEMPT_REPLIES_MAX, sizeof *replies);
+	if (replies == NULL && all > 0)
+		return -ENOMEM;
+	a->replies = replies;
+	struct attempt_rcpt *rows =
+		with_room(a->rcpts, &a->rcpt_room, rcpts < UINT16_MAX ? rcpts : UINT16_MAX, sizeof *rows);
+	if (rows == NULL && rcpts > 0)
+		return -ENOMEM;
+	a->rcpts = rows;
+	return 0;
+}
+
+size_t attempt_encoded_most(const struct attempt *a)
+{
+	return FIXED_BYTES + (size_t)a->path_count * PATH_BYTES + (size_t)a->reply_room * REPLY_BYTES +
+	       (size_t)a->rcpt_room * ROW_BYTES;
 }
 
 int attempt_set_rcpt(struct attempt *a, uint16_t index, enum rcpt_status status, const struct reply *r)
@@ -113,8 +186,11 @@ int attempt_set_rcpt(struct attempt *a, uint16_t index, enum rcpt_status status,
 	int reply = place_reply(a, r);
 	if (reply < 0)
 		return reply;
-	struct attempt_rcpt row = {
-		.index = index, .status = (uint8_t)status, .reply = (uint16_t)reply, .cause = (uint16_t)reply};
+	struct attempt_rcpt row = {.index = index,
+		.status = (uint8_t)status,
+		.reply = (uint16_t)reply,
+		.cause = (uint16_t)reply,
+		.path = a->used};
 	/* rows nearly always come in order, so an older one of the same recipient is looked for from the end */
 	for (unsigned i = a->rcpt_count; i-- > 0;)
 		if (a->rcpts[i].index == index) {
@@ -125,7 +201,7 @@ int attempt_set_rcpt(struct attempt *a, uint16_t index, enum rcpt_status status,
 		}
 	if (a->rcpt_count == UINT16_MAX)
 		return -E2BIG;
-	struct attempt_rcpt *rcpts = grown(a->rcpts, a->rcpt_count, sizeof *rcpts);
+	struct attempt_rcpt *rcpts = with_room(a->rcpts, &a->rcpt_room, a->rcpt_count + 1u, sizeof *rcpts);
 	if (rcpts == NULL)
 		return -ENOMEM;
 	a->rcpts = rcpts;
@@ -162,14 +238,25 @@ static int put_reply(struct buf *out, const struct reply *r)
 	int err = buf_append_u16(out, r->code);
 	if (err == 0)
 		err = put_text(out, r->enhanced);
-	return err ? err : put_text(out, r->text);
+	err = err ? err : put_text(out, r->text);
+	return err ? err : buf_append_u8(out, r->own ? OWN : 0);
 }
 
-static void get_reply(struct reader *r, struct reply *out)
+/* Marks of which only `known` ones mean something. */
+static uint8_t get_marks(struct reader *r, uint8_t known)
+{
+	uint8_t marks = reader_u8(r);
+	if (marks & ~known)
+		r->bad = 1;
+	return marks;
+}
+
+static void get_reply(struct reader *r, unsigned version, struct reply *out)
 {
 	out->code = reader_u16(r);
 	get_text(r, out->enhanced, sizeof out->enhanced);
 	get_text(r, out->text, sizeof out->text);
+	out->own = version > 1 && (get_marks(r, OWN) & OWN);
 }
 
 static int put_path(struct buf *out, const struct path_try *p)
@@ -184,10 +271,11 @@ static int put_path(struct buf *out, const struct path_try *p)
 	err = err ? err : buf_append_u32(out, p->connect_ms);
 	err = err ? err : buf_append_u32(out, p->greeting_ms);
 	err = err ? err : buf_append_u32(out, p->total_ms);
-	return err ? err : put_reply(out, &p->reply);
+	err = err ? err : put_reply(out, &p->reply);
+	return err ? err : buf_append_u8(out, p->flags);
 }
 
-static void get_path(struct reader *r, struct path_try *p)
+static void get_path(struct reader *r, unsigned version, struct path_try *p)
 {
 	p->to.ip.family = reader_u8(r);
 	const uint8_t *bytes = reader_bytes(r, sizeof p->to.ip.bytes);
@@ -204,7 +292,8 @@ static void get_path(struct reader *r, struct path_try *p)
 	p->connect_ms = reader_u32(r);
 	p->greeting_ms = reader_u32(r);
 	p->total_ms = reader_u32(r);
-	get_reply(r, &p->reply);
+	get_reply(r, version, &p->reply);
+	p->flags = version > 1 ? get_marks(r, PATH_NAT64) : 0;
 }
 
 int attempt_encode(const struct attempt *a, struct buf *out)
@@ -213,6 +302,7 @@ int attempt_encode(const struct attempt *a, struct buf *out)
 	err = err ? err : buf_append_u64(out, a->when_ms);
 	err = err ? err : buf_append_u32(out, a->took_ms);
 	err = err ? err : buf_append_u64(out, a->next_ms);
+	err = err ? err : buf_append_u8(out, a->waited ? WAITED : 0);
 	err = err ? err : put_text(out, a->site);
 	err = err ? err : buf_append_u16(out, (uint16_t)a->used);
 	err = err ? err : buf_append_u16(out, a->path_count);
@@ -227,11 +317,12 @@ int attempt_encode(const struct attempt *a, struct buf *out)
 		/* one byte for both: `told` came later, and what was written before has none */
 		err = err ? err : buf_append_u8(out, (uint8_t)(a->rcpts[i].status | a->rcpts[i].told << 4));
 		err = err ? err : buf_append_u16(out, a->rcpts[i].reply);
+		err = err ? err : buf_append_u8(out, a->rcpts[i].path < 0 ? NO_PATH : (uint8_t)a->rcpts[i].path);
 	}
 	return err;
 }
 
-static void get_rcpts(struct reader *r, struct attempt *a)
+static void get_rcpts(struct reader *r, unsigned version, struct attempt *a)
 {
 	for (unsigned i = 0; !r->bad && i < a->rcpt_count; i++) {
 		a->rcpts[i].index = reader_u16(r);
@@ -239,12 +330,15 @@ static void get_rcpts(struct reader *r, struct attempt *a)
 		a->rcpts[i].status = both & 15;
 		a->rcpts[i].told = both >> 4;
 		a->rcpts[i].reply = reader_u16(r);
-		if (a->rcpts[i].status > RCPT_FAILED || a->rcpts[i].reply >= a->reply_count)
+		uint8_t path = version > 1 ? reader_u8(r) : NO_PATH;
+		a->rcpts[i].path = version == 1 ? a->used : path == NO_PATH ? -1 : path;
+		if (a->rcpts[i].status > RCPT_FAILED || a->rcpts[i].reply >= a->reply_count ||
+			a->rcpts[i].path >= a->path_count)
 			r->bad = 1;
 	}
 }
 
-static int get_arrays(struct reader *r, struct attempt *a)
+static int get_arrays(struct reader *r, unsigned version, struct attempt *a)
 {
 	a->path_count = reader_u16(r);
 	if (r->bad || a->path_count > ATTEMPT_PATHS_MAX || a->used >= a->path_count || a->used < -1)
@@ -253,7 +347,7 @@ static int get_arrays(struct reader *r, struct attempt *a)
 	if (a->paths == NULL)
 		return -ENOMEM;
 	for (unsigned i = 0; !r->bad && i < a->path_count; i++)
-		get_path(r, &a->paths[i]);
+		get_path(r, version, &a->paths[i]);
 	a->reply_count = reader_u16(r);
 	if (r->bad || a->reply_count > ATTEMPT_REPLIES_MAX)
 		return -EBADMSG;
@@ -261,14 +355,14 @@ static int get_arrays(struct reader *r, struct attempt *a)
 	if (a->replies == NULL)
 		return -ENOMEM;
 	for (unsigned i = 0; !r->bad && i < a->reply_count; i++)
-		get_reply(r, &a->replies[i]);
+		get_reply(r, version, &a->replies[i]);
 	a->rcpt_count = reader_u16(r);
-	if (r->bad || a->rcpt_count > r->left / 5)
+	if (r->bad || a->rcpt_count > r->left / (version == 1 ? ROW_BYTES_1 : ROW_BYTES))
 		return -EBADMSG;
 	a->rcpts = calloc(a->rcpt_count ? a->rcpt_count : 1u, sizeof *a->rcpts);
 	if (a->rcpts == NULL)
 		return -ENOMEM;
-	get_rcpts(r, a);
+	get_rcpts(r, version, a);
 	return r->bad || r->left != 0 ? -EBADMSG : 0;
 }
 
@@ -276,16 +370,18 @@ int attempt_decode(struct attempt **out, const void *p, size_t n)
 {
 	struct reader r;
 	reader_init(&r, p, n);
-	if (reader_u8(&r) != ATTEMPT_VERSION)
+	unsigned version = reader_u8(&r);
+	if (version < 1 || version > ATTEMPT_VERSION)
 		return -EBADMSG;
 	struct attempt *a = attempt_new(reader_u64(&r), "");
 	if (a == NULL)
 		return -ENOMEM;
 	a->took_ms = reader_u32(&r);
 	a->next_ms = reader_u64(&r);
+	a->waited = version > 1 && (get_marks(&r, WAITED) & WAITED);
 	get_text(&r, a->site, sizeof a->site);
 	a->used = (int16_t)reader_u16(&r);
-	int err = get_arrays(&r, a);
+	int err = get_arrays(&r, version, a);
 	if (err != 0) {
 		attempt_free(a);
 		return err;

@@ -325,6 +325,7 @@ static void set_reply(struct reply *r, const char *text)
 	else
 		enhanced[0] = '\0';
 	reply_set(r, code, enhanced, "%s", (size_t)used <= strlen(text) ? text + used : "");
+	r->own = false;
 }
 
 void close_connection(struct connection *c)
