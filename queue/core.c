@@ -1,6 +1,8 @@
 /* queue/core.c: state. */
 #include "queue/core.h"
 
+#include "queue/entry.h"
+
 #include <stdlib.h>
 
 uint64_t core_now(const struct queue *q)
@@ -18,6 +20,7 @@ void tries_free(struct delivery *d)
 	if (d->tries == NULL)
 		return;
 	attempt_free(d->tries->attempt);
+	entry_unreserve(d->tries->outcome);
 	free(d->tries->asked);
 	free(d->tries);
 	d->tries = NULL;

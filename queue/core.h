@@ -39,6 +39,7 @@ enum due_kind { DUE_DELIVERY, DUE_SITE, DUE_SWEEP, DUE_DOMAIN, DUE_MESSAGE };
 /* What an attempt under way has done so far. */
 struct tries {
 	struct attempt *attempt;
+	struct entry *outcome; /* what it will be written with, allocated before mail is sent; NULL: not yet */
 	uint64_t began;
 	unsigned sessions;  /* that got as far as MAIL */
 	unsigned unstarted; /* connections that closed under it before MAIL */
@@ -180,6 +181,7 @@ struct site {
 	const struct suspension *suspension; /* by an operator; NULL */
 	TAILQ_ENTRY(site) suspended;	     /* all that are, the longest not looked at first */
 	uint64_t suspension_looked;	     /* when */
+	bool untried;			     /* no dial has ended since it was suspended last */
 	bool known;			     /* some path of it worked last time */
 	bool slow;			     /* every path was given up by patience last time */
 	bool slow_mail;			     /* … behind MAIL, that is: no patience until mail is answered again */

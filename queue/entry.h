@@ -31,7 +31,14 @@ struct entry {
 	void *arg;
 };
 
-/* NULL without memory. The message becomes busy. */
+/* An entry of no message yet, so that entry_begin() cannot fail. NULL without memory. */
+struct entry *entry_reserve(void);
+/* Room for `n` bytes of its record. 0 or -ENOMEM. */
+int entry_make_room(struct entry *e, size_t n);
+void entry_unreserve(struct entry *e); /* one that was not begun; NULL is fine */
+struct entry *entry_begin(struct entry *reserved, struct queue *q, struct message *m, enum record_type type,
+	void (*done)(struct entry *e, int status));
+/* Both at once. NULL without memory. The message becomes busy. */
 struct entry *entry_new(
 	struct queue *q, struct message *m, enum record_type type, void (*done)(struct entry *e, int status));
 void entry_drop(struct entry *e); /* one that was not posted */

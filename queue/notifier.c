@@ -112,7 +112,9 @@ static struct submission *submit_text(
 static int make(struct making *w, enum notice_kind kind)
 {
 	struct queue *q = w->queue;
-	uint64_t id = id_next(&q->ids, core_wall(q, core_now(q)));
+	/* above all that is there, also when the clock went back: a walk by ID that began before does not meet it */
+	uint64_t wall = core_wall(q, core_now(q)), newest = id_time_ms(idmap_last(&q->messages));
+	uint64_t id = id_next(&q->ids, wall > newest ? wall : newest);
 	struct notice_rcpt *rcpts = calloc(w->entry->attempt->rcpt_count, sizeof *rcpts);
 	const struct path_try **paths = calloc(w->entry->attempt->rcpt_count, sizeof(const struct path_try *));
 	if (id == 0 || rcpts == NULL || paths == NULL) {

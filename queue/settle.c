@@ -59,6 +59,18 @@ void settle_rcpt(struct queue *q, struct delivery *d, uint16_t index, enum rcpt_
 			LF_STR("what", "a recipient's outcome could not be kept"));
 }
 
+int settle_reserve(struct queue *q, struct delivery *d, unsigned answers)
+{
+	enum { BESIDE = 4 }; /* answers that are given to the rest, and for time that is over */
+	struct tries *t = d->tries;
+	(void)q;
+	if (attempt_reserve(t->attempt, d->count, answers + BESIDE) != 0)
+		return -ENOMEM;
+	if (t->outcome == NULL)
+		t->outcome = entry_reserve();
+	return t->outcome == NULL ? -ENOMEM : entry_make_room(t->outcome, attempt_encoded_most(t->attempt));
+}
+
 static int by_index(const void *key, const void *row)
 {
 	return (int)*(const uint16_t *)key - (int)((const struct attempt_rcpt *)row)->index;
@@ -134,6 +146,12 @@ static bool any_row(const struct attempt *a, uint8_t status)
 	return false;
 }
 
+/* Does an operator keep it from being tried, or has nothing been tried since one did? */
+static bool is_kept_from(const struct delivery *d)
+{
+	return d->site != NULL && (d->site->suspension != NULL || d->site->untried);
+}
+
 /* Deferred rows fail for want of time, with what was said last: the time of DELIVERBY has passed, or the message is too
  * old. */
 static void expire_rows(struct queue *q, struct delivery *d)
@@ -143,7 +161,7 @@ static void expire_rows(struct queue *q, struct delivery *d)
 	char span[CLOCK_SPAN], last[REPLY_TEXT_MAX];
 	if (age_late(q, m) && (m->flags & ENVELOPE_BY_RETURN))
 		d->tries->late = true;
-	else if (age_expired(q, d))
+	else if (age_expired(q, d) && !(d->tries->attempt->waited && is_kept_from(d)))
 		d->tries->expired = true;
 	else
 		return;
@@ -213,7 +231,9 @@ static void go_on_alone(struct queue *q, struct delivery *d, bool tried, uint64_
 	d->again = false;
 	d->state = DELIVERY_DEFERRED;
 	d->due.kind = DUE_DELIVERY;
-	d->since = next_at;
+	/* who was due before and was only looked at keeps that time: it is how long it has waited for its turn */
+	if (tried || d->since > core_now(q) || next_at > core_now(q))
+		d->since = next_at;
 	due_set(&q->due, &d->due, next_at);
 }
 
@@ -336,7 +356,9 @@ static void write_outcome(struct queue *q, struct delivery *d)
 {
 	struct message *m = d->message;
 	struct tries *t = d->tries;
-	struct entry *e = entry_new(q, m, RECORD_OUTCOME, on_outcome);
+	struct entry *e = t->outcome ? entry_begin(t->outcome, q, m, RECORD_OUTCOME, on_outcome)
+				     : entry_new(q, m, RECORD_OUTCOME, on_outcome);
+	t->outcome = NULL;
 	if (e == NULL) {
 		LOG_ERR("no-memory", LF_ID("id", m->id),
 			LF_STR("what", "an outcome could not be written; it is tried again"));
@@ -371,6 +393,8 @@ void settle_end(struct queue *q, struct delivery *d, const struct reply *rest, u
 		expire_rows(q, d);
 	telling_waiting(q, d);
 	if (any_row(a, RCPT_QUEUED)) {
+		if (d->again)
+			next_at = core_now(q);
 		keep_greylisted(d);
 		/* in steady time: the wall clock may step before the outcome is durable */
 		d->due.at = next_time(q, d, next_at);
@@ -428,6 +452,14 @@ void settle_interim(struct queue *q, struct delivery *d)
 	entry_post(e);
 }
 
+/* Who was answered in an attempt that waited for its next connection keeps that. */
+static void settle_rest(struct queue *q, struct delivery *d, enum rcpt_status status, const struct reply *r)
+{
+	for (unsigned i = d->first; i < d->first + d->count; i++)
+		if (d->message->rcpts[i].status == RCPT_QUEUED && !settle_answered(d, d->message->rcpts[i].index))
+			settle_rcpt(q, d, d->message->rcpts[i].index, status, r);
+}
+
 void settle_all(struct queue *q, struct delivery *d, const struct reply *r)
 {
 	if (settle_begin(q, d) != 0) {
@@ -437,10 +469,7 @@ void settle_all(struct queue *q, struct delivery *d, const struct reply *r)
 	struct reply soft;
 	if (soft_bounce(q, d, r, &soft))
 		r = &soft;
-	enum rcpt_status status = reply_class(r) == 5 ? RCPT_FAILED : RCPT_QUEUED;
-	for (unsigned i = d->first; i < d->first + d->count; i++)
-		if (d->message->rcpts[i].status == RCPT_QUEUED)
-			settle_rcpt(q, d, d->message->rcpts[i].index, status, r);
+	settle_rest(q, d, reply_class(r) == 5 ? RCPT_FAILED : RCPT_QUEUED, r);
 	settle_end(q, d, r, 0);
 }
 
@@ -453,17 +482,41 @@ void settle_discard(struct queue *q, struct delivery *d, const char *route)
 	}
 	reply_set(&r, 250, "2.0.0", "discarded by route %s", route);
 	d->tries->discarded = true;
-	for (unsigned i = d->first; i < d->first + d->count; i++)
-		if (d->message->rcpts[i].status == RCPT_QUEUED)
-			settle_rcpt(q, d, d->message->rcpts[i].index, RCPT_DELIVERED, &r);
+	settle_rest(q, d, RCPT_DELIVERED, &r);
+	settle_end(q, d, &r, 0);
+}
+
+static bool has_answers(const struct delivery *d)
+{
+	return d->tries != NULL && d->tries->attempt->rcpt_count > 0;
+}
+
+static void end_early(struct queue *q, struct delivery *d)
+{
+	struct reply r;
+	reply_set(&r, 451, "4.4.2", "the attempt was ended here before all recipients had their turn");
 	settle_end(q, d, &r, 0);
 }
 
 void settle_cancel(struct queue *q, struct delivery *d)
 {
-	tries_free(d);
-	d->state = DELIVERY_IDLE;
-	take_back(q, d);
+	if (has_answers(d))
+		end_early(q, d);
+	else
+		go_on_alone(q, d, false, core_now(q));
+}
+
+void settle_answers(struct queue *q, struct message *m)
+{
+	for (unsigned i = 0; i < m->delivery_count; i++) {
+		struct delivery *d = &m->deliveries[i];
+		bool waits = d->state == DELIVERY_READY || d->state == DELIVERY_ROUTING ||
+			     d->state == DELIVERY_DEFERRED || d->state == DELIVERY_HELD;
+		if (!waits || !has_answers(d))
+			continue;
+		index_detach(q, d);
+		end_early(q, d);
+	}
 }
 
 /* Nothing of the message is in transfer. Its deliveries wait for what becomes of the one attempt. */
@@ -479,8 +532,10 @@ static void return_now(struct queue *q, struct message *m)
 		tries_free(d);
 		d->state = DELIVERY_SETTLING;
 		d->joined = true;
-		if (first == NULL && begin(q, d, "") == 0)
+		if (first == NULL && begin(q, d, "") == 0) {
 			first = d;
+			d->tries->attempt->waited = true; /* nothing was tried */
+		}
 		for (unsigned j = d->first; first != NULL && j < d->first + d->count; j++)
 			if (m->rcpts[j].status == RCPT_QUEUED)
 				settle_rcpt(q, first, m->rcpts[j].index, RCPT_FAILED, &r);
@@ -500,6 +555,7 @@ static void return_now(struct queue *q, struct message *m)
 
 void settle_return(struct queue *q, struct message *m, const char *reason)
 {
+	settle_answers(q, m);
 	index_return(q, m, reason);
 	if (!index_in_transfer(m))
 		return_now(q, m);

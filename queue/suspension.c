@@ -30,6 +30,7 @@ void suspension_meet(struct queue *q, struct site *s)
 	if (p != NULL && s->suspension == NULL)
 		TAILQ_INSERT_TAIL(&q->sites_suspended, s, suspended);
 	s->suspension = p;
+	s->untried |= p != NULL;
 }
 
 void suspension_part(struct queue *q, struct site *s)

@@ -1,9 +1,10 @@
 /* queue/suspension.h: sites to which an operator has suspended deliveries: no new connection is made to them. State.
  *
  * A suspension names a site as `relayq summary` does, or is a shell pattern of such names; the site need not exist yet.
- * What is under way when it begins ends as usual. Mail for the site waits without an attempt and says so; it expires
- * and its senders are warned as if no path to the site worked, looked at once a minute. A suspension ends by itself
- * when its time has come, or by an operator. All are kept in spool/state/suspended. */
+ * What is under way when it begins ends as usual. Mail for the site waits without an attempt and says so; its
+ * senders are warned as if no path to the site worked, looked at once a minute, but it is not given up for its age
+ * before it was tried again after the end of the suspension. A suspension ends by itself when its time has come, or by
+ * an operator. All are kept in spool/state/suspended. */
 #ifndef QUEUE_SUSPENSION_H
 #define QUEUE_SUSPENSION_H
 

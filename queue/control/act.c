@@ -14,6 +14,7 @@ enum { RECORDS_WAITING = 20000 };
 
 static int hold(struct queue *q, struct message *m, const struct queue_order *o)
 {
+	settle_answers(q, m);
 	index_hold(q, m, ENVELOPE_HELD, o->reason, false);
 	return 0;
 }
@@ -35,6 +36,7 @@ static int retry(struct queue *q, struct message *m, const struct queue_order *o
 
 static int take_out(struct queue *q, struct message *m, const struct queue_order *o)
 {
+	settle_answers(q, m);
 	index_remove(q, m, o->reason);
 	return 0;
 }
@@ -74,6 +76,8 @@ static int judge(const struct message *m, const struct queue_order *o)
 			  (o->action == QUEUE_REDIRECT && strcmp(o->to, message_redirect(m)) == 0);
 	if (so_already)
 		return -EALREADY;
+	if (o->action == QUEUE_RETRY && stopped)
+		return -EBUSY;
 	return o->action == QUEUE_RELEASE && (m->flags & ENVELOPE_REMAINS) ? -EBADMSG : 0;
 }
 

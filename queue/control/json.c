@@ -304,6 +304,7 @@ int control_put_done(struct buf *out, const char *given, uint64_t id, int err)
 		return put_line(out, json_pack("{s:s,s:o,s:b}", "type", "done", "id", text_of(name), "ok", 1));
 	enum control_error e = control_error_of(err);
 	const char *why = err == -EBADMSG     ? "its content is lost: it can be read or removed, not delivered"
+			  : err == -EBUSY     ? "it is held: release it first"
 			  : err == -ECANCELED ? "the daemon is stopping: say it again when it runs"
 					      : texts[e];
 	return put_line(out, json_pack("{s:s,s:o,s:b,s:s,s:s}", "type", "done", "id", text_of(name), "ok", 0, "code",

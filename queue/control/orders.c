@@ -3,7 +3,6 @@
 #include <errno.h>
 #include <string.h>
 
-#include "conf/id.h"
 #include "queue/control/making.h"
 
 static struct queue_order order_of(const struct answer *a, enum queue_action action)
@@ -54,12 +53,15 @@ static enum answer_state act_on_all(struct answer *a, const struct queue_order *
 {
 	struct control_request *r = &a->request;
 	struct found found = {.count = 0};
+	/* What comes later is not meant, and there might be no end of it. IDs say what that is; the clock does not, as it
+	 * may have been wrong when they were given, or set since. */
+	if (a->until == 0 && (a->until = queue_newest(a->queue)) == 0)
+		return answer_finish(a, 0);
 	if (queue_is_behind(a->queue))
 		return ANSWER_LATER;
 	r->after = queue_list(a->queue, &r->filter, r->after, ANSWER_LOOKED, take, &found);
 	for (unsigned i = 0; i < found.count && a->err == 0; i++) {
-		/* what came later was not meant, and there might be no end of it */
-		if (id_time_ms(found.ids[i]) > a->began_ms)
+		if (found.ids[i] > a->until)
 			return answer_finish(a, 0);
 		int err = queue_act(a->queue, o, found.ids[i]);
 		count(a, err);

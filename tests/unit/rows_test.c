@@ -11,7 +11,6 @@
 
 #include "queue/control/inspect.h"
 #include "queue/index.h"
-#include "queue/suspension.h"
 #include "tests/unit/queue_fixture.h"
 
 #define SITE "mx.d.example"
@@ -142,12 +141,84 @@ static void test_own_refusal(void **state)
 	fixture_end();
 }
 
+static int act(enum queue_action action, uint64_t id)
+{
+	const struct queue_order o = {.action = action, .reason = "gone", .to = "", .who = "me"};
+	return queue_act(&fx.q, &o, id);
+}
+
+/* The first recipient was taken, the second refused, the rest waits for a connection as this one takes no more. */
+static void part_way(void)
+{
+	fixture_begin(NULL);
+	mail(1, "", "x@d.example");
+	struct connection *c = connect_site(SITE, "192.0.2.1");
+	c->info.peer.rcpt_max = 2;
+	answer(c, "250 ok");
+	commit_all();
+	journal_clear();
+	mail(5, "s@sender.example", "a@d.example b@d.example c@d.example");
+	assert_string_equal(sending_to(c), "a@d.example b@d.example");
+	end_transaction(c, TRANSACTION_ANSWERED, FAULT_LOAD, "250 ok|550 5.1.1 no b here");
+	assert_int_equal(state_of(5, "c@d.example"), DELIVERY_READY);
+}
+
+/* An operator comes in between: who has an answer keeps it, and the sender is told what it was. */
+static void test_answers_before_an_order(void **state)
+{
+	(void)state;
+	static const enum queue_action actions[] = {QUEUE_BOUNCE, QUEUE_REMOVE, QUEUE_HOLD};
+	for (unsigned i = 0; i < 3; i++) {
+		for (int durable = 0; durable < 2; durable++) {
+			part_way();
+			if (durable)
+				commit_all(); /* that the first one was delivered */
+			assert_int_equal(act(actions[i], 5), 0);
+			if (!durable)
+				commit_one(0); /* … and what follows goes to the disk behind it */
+			HAS(notice(), "550 5.1.1 no b here");
+			HAS_NOT(notice(), "<a@d.example>");
+			commit_all();
+			HAS(fx.journal, "OUTCOME 5 0=delivered 1=failed 2=deferred\n");
+			HAS_NOT(fx.journal, "0=failed");
+			if (actions[i] == QUEUE_BOUNCE)
+				HAS(fx.journal, "OUTCOME 5 2=failed\n");
+			if (actions[i] == QUEUE_HOLD)
+				assert_int_equal(state_of(5, "c@d.example"), DELIVERY_HELD);
+			else
+				assert_null(find(5));
+			dns_run();
+			fixture_end();
+		}
+	}
+}
+
+/* 421 in place of an answer: the next attempt begins there, as after any other 4yz. */
+static void test_421_is_remembered(void **state)
+{
+	(void)state;
+	fixture_begin("race { sessions_per_attempt = 1 }");
+	mail(5, NULL, "a@d.example");
+	struct connection *c = connect_site(SITE, "192.0.2.1");
+	reply_set(&c->sent->last, 421, "4.7.0", "come again");
+	c->sent->last.own = false;
+	end_transaction(c, TRANSACTION_ANSWERED, FAULT_LOAD, "-");
+	commit_all();
+	const struct endpoint *first = delivery_of(5, "a@d.example")->greylisted;
+	assert_non_null(first);
+	assert_int_equal(first->ip.family, FAMILY_IPV4);
+	dns_run();
+	fixture_end();
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_path_of_each),
 		cmocka_unit_test(test_many_answers),
 		cmocka_unit_test(test_own_refusal),
+		cmocka_unit_test(test_answers_before_an_order),
+		cmocka_unit_test(test_421_is_remembered),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
