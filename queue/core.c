@@ -1,8 +1,6 @@
 /* queue/core.c: state. */
 #include "queue/core.h"
 
-#include "queue/entry.h"
-
 #include <stdlib.h>
 
 uint64_t core_now(const struct queue *q)
@@ -13,17 +11,6 @@ uint64_t core_now(const struct queue *q)
 const struct conf_route *core_route(const struct queue *q, const struct delivery *d)
 {
 	return conf_route(q->conf, address_domain_of(d->message->rcpts[d->first].address));
-}
-
-void tries_free(struct delivery *d)
-{
-	if (d->tries == NULL)
-		return;
-	attempt_free(d->tries->attempt);
-	entry_unreserve(d->tries->outcome);
-	free(d->tries->asked);
-	free(d->tries);
-	d->tries = NULL;
 }
 
 uint64_t core_wall(const struct queue *q, uint64_t steady)

@@ -283,7 +283,6 @@ struct queue {
 	void (*schedule)(struct queue *q, struct message *m);
 };
 
-void tries_free(struct delivery *d); /* none is fine */
 uint64_t core_now(const struct queue *q);
 /* The route that names the delivery's domain, in the configuration in force now; NULL: none does. */
 const struct conf_route *core_route(const struct queue *q, const struct delivery *d);

@@ -134,3 +134,14 @@ void entry_post(struct entry *e)
 	if (e->message->entries == e)
 		post(e);
 }
+
+void tries_free(struct delivery *d)
+{
+	if (d->tries == NULL)
+		return;
+	attempt_free(d->tries->attempt);
+	entry_unreserve(d->tries->outcome);
+	free(d->tries->asked);
+	free(d->tries);
+	d->tries = NULL;
+}

@@ -41,7 +41,8 @@ struct entry *entry_begin(struct entry *reserved, struct queue *q, struct messag
 /* Both at once. NULL without memory. The message becomes busy. */
 struct entry *entry_new(
 	struct queue *q, struct message *m, enum record_type type, void (*done)(struct entry *e, int status));
-void entry_drop(struct entry *e); /* one that was not posted */
+void entry_drop(struct entry *e);    /* one that was not posted */
+void tries_free(struct delivery *d); /* with the entry that is reserved in them; none is fine */
 /* Posts it, or puts it behind the others of its message. */
 void entry_post(struct entry *e);
 

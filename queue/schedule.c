@@ -6,6 +6,7 @@
 #include "queue/index.h"
 #include "queue/retry.h"
 #include "queue/route.h"
+#include "queue/settle.h"
 
 enum { LOOK_UP_MS = 30000 };
 
@@ -19,6 +20,12 @@ static uint64_t not_too_late(const struct queue *q, const struct delivery *d, ui
 /* It is due: on its way, unless its sender wants it later, or not any more. */
 static void try_delivery(struct queue *q, struct delivery *d)
 {
+	struct message *m = d->message;
+	if (m->flags & ENVELOPE_RETURNING) {
+		/* begun before a restart */
+		settle_return(q, m, m->reason ? m->reason : "");
+		return;
+	}
 	if (!deadline_stops(q, d))
 		route_delivery(q, d);
 }
@@ -58,7 +65,7 @@ void schedule_all(struct queue *q)
 		deadline_watch(q, m);
 		for (unsigned i = 0; i < m->delivery_count; i++) {
 			struct delivery *d = &m->deliveries[i];
-			if (m->flags & (ENVELOPE_HELD | ENVELOPE_DAMAGED)) {
+			if ((m->flags & (ENVELOPE_HELD | ENVELOPE_DAMAGED)) && !(m->flags & ENVELOPE_RETURNING)) {
 				d->state = DELIVERY_HELD;
 				continue;
 			}

@@ -202,7 +202,7 @@ static void return_now(struct queue *q, struct message *m);
 static bool take_back(struct queue *q, struct delivery *d)
 {
 	struct message *m = d->message;
-	if (!m->returning || m->removing)
+	if ((m->flags & ENVELOPE_RETURNING) == 0 || m->removing)
 		return index_take_back(q, d);
 	d->state = DELIVERY_HELD;
 	if (m->open > 0 && !index_in_transfer(m))
@@ -224,8 +224,10 @@ static void go_on_alone(struct queue *q, struct delivery *d, bool tried, uint64_
 		index_settle(q, m);
 		return;
 	}
-	if (take_back(q, d))
+	if (take_back(q, d)) {
+		index_settle(q, m);
 		return;
+	}
 	if (d->again)
 		next_at = core_now(q);
 	d->again = false;
@@ -244,7 +246,7 @@ static void go_on(struct queue *q, struct delivery *d, bool tried, uint64_t next
 	struct message *m = d->message;
 	for (unsigned i = 0; d->joined && i < m->delivery_count; i++) {
 		struct delivery *other = &m->deliveries[i];
-		m->returning = false;
+		m->flags &= ~(uint32_t)ENVELOPE_RETURNING;
 		if (other == d || !other->joined)
 			continue;
 		other->joined = false;
@@ -556,7 +558,7 @@ static void return_now(struct queue *q, struct message *m)
 void settle_return(struct queue *q, struct message *m, const char *reason)
 {
 	settle_answers(q, m);
-	index_return(q, m, reason);
+	index_return(q, m, reason, false);
 	if (!index_in_transfer(m))
 		return_now(q, m);
 }

@@ -37,8 +37,7 @@ static int retry(struct queue *q, struct message *m, const struct queue_order *o
 static int take_out(struct queue *q, struct message *m, const struct queue_order *o)
 {
 	settle_answers(q, m);
-	index_remove(q, m, o->reason);
-	return 0;
+	return index_remove(q, m, o->reason);
 }
 
 static int give_back(struct queue *q, struct message *m, const struct queue_order *o)
@@ -86,13 +85,14 @@ int queue_act(struct queue *q, const struct queue_order *given, uint64_t id)
 	const struct deed *deed = &deeds[given->action];
 	struct queue_order o = *given;
 	struct message *m = index_get(q, id);
-	if (m == NULL || m->removing || m->returning || m->open == 0)
+	if (m == NULL || m->removing || (m->flags & ENVELOPE_RETURNING) || m->open == 0)
 		return -ENOENT;
 	int err = judge(m, &o);
 	if (err != 0 || o.dry_run)
 		return err;
 	if (q->ended)
 		return -ECANCELED;
+	bool in_transfer = given->action != QUEUE_RETRY && given->action != QUEUE_RELEASE && index_in_transfer(m);
 	if (o.reason == NULL || *o.reason == '\0')
 		o.reason = deed->reason;
 	LOG_INFO(deed->event, LF_ID("id", id), LF_ADDRESS("from", m->sender), LF_NUM("recipients", m->open),
@@ -101,7 +101,8 @@ int queue_act(struct queue *q, const struct queue_order *given, uint64_t id)
 				: *o.to			   ? o.to
 							   : "its routes"),
 		LF_STR("reason", *o.reason ? o.reason : NULL));
-	return deed->act(q, m, &o);
+	err = deed->act(q, m, &o);
+	return err != 0 ? err : in_transfer;
 }
 
 bool queue_is_behind(const struct queue *q)

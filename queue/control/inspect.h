@@ -116,7 +116,8 @@ struct queue_order {
 	const char *who;
 	bool dry_run; /* says what would come of it, and does nothing */
 };
-/* One message. 0 (durable soon; HOLD, REMOVE and BOUNCE of a message in transfer take effect when the transfer ends);
+/* One message. 0 (durable soon); 1 (likewise, but some of the message is in transfer: what that delivers is delivered,
+ * and the rest is held, removed, returned or redirected when it ends, also after a restart);
  * -ENOENT; -ECANCELED (the daemon ends now); -EALREADY (it is so already); -EBADMSG (what the spool has of it are
  * remains: it cannot be delivered); -EBUSY (it is held: it is to be released first). */
 int queue_act(struct queue *q, const struct queue_order *o, uint64_t id);

@@ -300,8 +300,9 @@ int control_put_done(struct buf *out, const char *given, uint64_t id, int err)
 	};
 	char text[ID_TEXT];
 	const char *name = id != 0 ? id_format(id, text) : given;
-	if (err == 0)
-		return put_line(out, json_pack("{s:s,s:o,s:b}", "type", "done", "id", text_of(name), "ok", 1));
+	if (err >= 0)
+		return put_line(out, json_pack("{s:s,s:o,s:b,s:b}", "type", "done", "id", text_of(name), "ok", 1,
+					     "in_transfer", err));
 	enum control_error e = control_error_of(err);
 	const char *why = err == -EBADMSG     ? "its content is lost: it can be read or removed, not delivered"
 			  : err == -EBUSY     ? "it is held: release it first"

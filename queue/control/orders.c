@@ -14,7 +14,7 @@ static struct queue_order order_of(const struct answer *a, enum queue_action act
 
 static void count(struct answer *a, int err)
 {
-	if (err == 0)
+	if (err >= 0)
 		a->count++;
 	else
 		a->refused++;
@@ -28,7 +28,7 @@ static enum answer_state act_on_ids(struct answer *a, const struct queue_order *
 		const char *given = json_string_value(json_array_get(r->ids, a->from));
 		uint64_t id = 0;
 		int err = queue_find(a->queue, given, &id);
-		if (err == 0)
+		if (err >= 0)
 			err = queue_act(a->queue, o, id);
 		count(a, err);
 		answer_note(a, control_put_done(a->out, given, id, err));
@@ -53,8 +53,8 @@ static enum answer_state act_on_all(struct answer *a, const struct queue_order *
 {
 	struct control_request *r = &a->request;
 	struct found found = {.count = 0};
-	/* What comes later is not meant, and there might be no end of it. IDs say what that is; the clock does not, as it
-	 * may have been wrong when they were given, or set since. */
+	/* What comes later is not meant, and there might be no end of it. IDs say what that is; the clock does not, as
+	 * it may have been wrong when they were given, or set since. */
 	if (a->until == 0 && (a->until = queue_newest(a->queue)) == 0)
 		return answer_finish(a, 0);
 	if (queue_is_behind(a->queue))

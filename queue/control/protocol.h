@@ -36,13 +36,11 @@
  *   others    recipients (that are in none of these groups)
  *   event     line (as in the log), fields (the same as an object)
  *   lost      lines (that a slow reader of tail did not get)
- *   done      id ok [code text] (one for each of `ids`, in their order, or for each message that was found)
- *   setting   block [title] key value (null: not set) from ("default", or FILE:LINE) help restart
- *   route     text
- *   candidate host address family preference usable why history
- *   path      as in an attempt: host address family preference fault fault_text started_ms [connect_ms] [greeting_ms]
- *             total_ms reply (code enhanced text own)
- *   status    version storage spool messages recipients held damaged sites resting connections dials
+ *   done      id ok [in_transfer (it takes effect when that ends)] [code text] (one for each of `ids`, in their order,
+ * or for each message that was found) setting   block [title] key value (null: not set) from ("default", or FILE:LINE)
+ * help restart route     text candidate host address family preference usable why history path      as in an attempt:
+ * host address family preference fault fault_text started_ms [connect_ms] [greeting_ms] total_ms reply (code enhanced
+ * text own) status    version storage spool messages recipients held damaged sites resting connections dials
  *             journal_segments started_ms now_ms counters (object)
  *   version   version protocol
  *   end       v count now_ms [next (list: go on behind this ID)] [summary (trace)] [refused dry_run (actions)]

@@ -13,6 +13,8 @@
 #include "queue/control/inspect.h"
 #include "queue/dispatch.h"
 #include "queue/index.h"
+#include "queue/replay.h"
+#include "queue/schedule.h"
 #include "queue/suspension.h"
 #include "tests/unit/queue_fixture.h"
 
@@ -98,8 +100,8 @@ static void test_return_in_transfer(void **state)
 	mail(5, "s@sender.example", "b@d.example c@d.example x@e.example");
 	struct connection *c = connect_site(SITE, "192.0.2.1");
 	dns_run();
-	assert_int_equal(act(QUEUE_BOUNCE, 5, "gone"), 0);
-	assert_string_equal(fx.journal, "");
+	assert_int_equal(act(QUEUE_BOUNCE, 5, "gone"), 1);
+	assert_string_equal(fx.journal, "RETURN 5 gone\n");
 	assert_int_equal(state_of(5, "x@e.example"), DELIVERY_HELD);
 	assert_int_equal(state_of(5, "b@d.example"), DELIVERY_ACTIVE);
 	answer(c, "250 ok|450 4.2.0 busy");
@@ -107,6 +109,57 @@ static void test_return_in_transfer(void **state)
 	assert_non_null(strstr(fx.journal, "OUTCOME 5 0=delivered 1=deferred\n"));
 	assert_non_null(strstr(fx.journal, "MESSAGE 0 <> s@sender.example + OUTCOME 5 1=failed 2=failed\n"));
 	assert_null(find(5));
+	dns_run();
+	fixture_end();
+}
+
+/* The daemon ends in between: the next one returns it. */
+static void test_return_after_a_restart(void **state)
+{
+	(void)state;
+	struct store_replay calls;
+	begin(NULL);
+	mail_stored(5, "b@d.example c@d.example x@e.example", BEGIN, false);
+	for (unsigned i = 0; i < 2; i++) /* as it comes from the spool */
+		index_detach(&fx.q, &find(5)->deliveries[i]);
+	dns_run();
+	replay_calls(&calls, &fx.q);
+	assert_int_equal(calls.returned(calls.arg, 5, "gone", (struct place){1, 64}), 0);
+	assert_int_equal(calls.returned(calls.arg, 6, "gone", (struct place){1, 64}), 0);
+	schedule_all(&fx.q);
+	run_due();
+	assert_string_equal(fx.journal, "MESSAGE 0 <> a@sender.example + OUTCOME 5 0=failed 1=failed 2=failed\n");
+	commit_all();
+	assert_null(find(5));
+	dns_run();
+	fixture_end();
+}
+
+/* Removed in transfer: that is written at once, and no checkpoint brings it back; the transfer ends as it does. */
+static void test_remove_in_transfer(void **state)
+{
+	(void)state;
+	begin(NULL);
+	mail(4, NULL, "y@y.example");
+	mail(5, "s@sender.example", "b@d.example x@e.example");
+	struct connection *c = connect_site(SITE, "192.0.2.1");
+	assert_int_equal(act(QUEUE_REMOVE, 5, "spam"), 1);
+	assert_string_equal(fx.journal, "REMOVE 5 spam\n");
+	assert_int_equal(act(QUEUE_REMOVE, 5, "spam"), -ENOENT);
+	commit_all();
+	assert_non_null(find(5)); /* the transfer has it */
+	struct reclaim *r = reclaim_new(&fx.q);
+	fx.checkpoint_wanted = true;
+	reclaim_tick(r);
+	checkpoint_begun();
+	while (reclaim_slice(r))
+		;
+	assert_string_equal(fx.checkpoint, "4");
+	reclaim_free(r);
+	answer(c, "550 5.1.1 no");
+	commit_all();
+	assert_null(find(5));
+	assert_non_null(strstr(fx.journal, "MESSAGE 0 <> s@sender.example + OUTCOME 5 0=failed\n"));
 	dns_run();
 	fixture_end();
 }
@@ -189,7 +242,7 @@ static void test_redirect_in_transfer(void **state)
 	zone(SITE, "AAAA", "OK 2001:db8::9"); /* another path, which would be next */
 	mail(5, NULL, "b@d.example c@d.example");
 	struct connection *c = connect_site(SITE, "2001:db8::9");
-	assert_int_equal(act(QUEUE_REDIRECT, 5, "[192.0.2.77]:2600"), 0);
+	assert_int_equal(act(QUEUE_REDIRECT, 5, "[192.0.2.77]:2600"), 1);
 	assert_int_equal(state_of(5, "b@d.example"), DELIVERY_ACTIVE);
 	unsigned dials = fx.dials_made;
 	answer(c, "250 ok|450 4.2.0 busy");
@@ -219,7 +272,7 @@ static void test_redirect_while_dialling(void **state)
 			answer(c, "450 4.2.0 busy");
 			assert_int_equal(state_of(5, "b@d.example"), DELIVERY_DIALLING);
 		}
-		assert_int_equal(act(QUEUE_REDIRECT, 5, "[192.0.2.77]:2600"), 0);
+		assert_int_equal(act(QUEUE_REDIRECT, 5, "[192.0.2.77]:2600"), 1);
 		if (before_mail)
 			end_transaction(c, TRANSACTION_UNSTARTED, FAULT_CLOSED, "-");
 		else
@@ -468,6 +521,8 @@ int main(void)
 		cmocka_unit_test(test_at_the_end),
 		cmocka_unit_test(test_return_held),
 		cmocka_unit_test(test_return_in_transfer),
+		cmocka_unit_test(test_return_after_a_restart),
+		cmocka_unit_test(test_remove_in_transfer),
 		cmocka_unit_test(test_return_not_stored),
 		cmocka_unit_test(test_return_without_sender),
 		cmocka_unit_test(test_redirect),

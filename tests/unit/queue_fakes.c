@@ -422,7 +422,7 @@ void journal_clear(void)
 static void tell_record(const struct commit *c)
 {
 	static const char *const words[] = {
-		"", "MESSAGE", "OUTCOME", "HOLD", "RELEASE", "REMOVE", "MOVED", "VOID", "COMMIT", "REDIRECT"};
+		"", "MESSAGE", "OUTCOME", "HOLD", "RELEASE", "REMOVE", "MOVED", "VOID", "COMMIT", "REDIRECT", "RETURN"};
 	static const char *const statuses[] = {"deferred", "delivered", "failed"};
 	tell("%s %u", words[c->type], c->type == RECORD_MESSAGE ? 0 : (unsigned)c->id);
 	if (c->type == RECORD_OUTCOME) {
