@@ -34,7 +34,7 @@
 #include "queue/path/refusal.h"
 #include "queue/ready.h"
 
-enum due_kind { DUE_DELIVERY, DUE_SITE, DUE_SWEEP, DUE_DOMAIN, DUE_MESSAGE };
+enum due_kind { DUE_DELIVERY, DUE_SITE, DUE_SWEEP, DUE_DOMAIN, DUE_SERVE, DUE_RESUME, DUE_MESSAGE };
 
 /* What an attempt under way has done so far. */
 struct tries {
@@ -75,6 +75,10 @@ struct domain {
 	struct hops *hops; /* NULL: never asked */
 	struct site *site; /* once routed; NULL after the answer ran out */
 	struct delivery_list waiting;
+	unsigned waiting_count;
+	unsigned serving;	    /* so many of these, the first ones, are being given what came of the look-up … */
+	struct reply *answer;	    /* … this; NULL: they go to the site */
+	struct due serve_due;	    /* the next slice of that */
 	struct due due;		    /* resolution delay */
 	uint64_t asked;		    /* when */
 	unsigned deliveries;	    /* that point here */
@@ -178,13 +182,14 @@ struct site {
 	unsigned next_source;	/* whose turn it is, of the addresses of a pool */
 	bool in_turn;
 	bool at_limit; /* limits { site_connections } is reached: counted once until there is room again */
-	const struct suspension *suspension; /* by an operator; NULL */
-	TAILQ_ENTRY(site) suspended;	     /* all that are, the longest not looked at first */
-	uint64_t suspension_looked;	     /* when */
-	bool untried;			     /* no dial has ended since it was suspended last */
-	bool known;			     /* some path of it worked last time */
-	bool slow;			     /* every path was given up by patience last time */
-	bool slow_mail;			     /* … behind MAIL, that is: no patience until mail is answered again */
+	struct suspension *suspension; /* by an operator; NULL */
+	TAILQ_ENTRY(site) of_suspension;
+	TAILQ_ENTRY(site) suspended; /* all that are, the longest not looked at first */
+	uint64_t suspension_looked;  /* when */
+	bool untried;		     /* no dial has ended since it was suspended last */
+	bool known;		     /* some path of it worked last time */
+	bool slow;		     /* every path was given up by patience last time */
+	bool slow_mail;		     /* … behind MAIL, that is: no patience until mail is answered again */
 	bool resting;
 	struct ready ready;
 	bool turn_of_fresh; /* of fresh mail and backlog */
@@ -264,17 +269,19 @@ struct queue {
 	struct domain_list unused_domains;
 	struct site *sites;
 	struct site_list sites_by_use, sites_in_turn, sites_suspended;
-	struct suspension_list suspensions;
+	struct suspension_list suspensions, suspensions_ended;
+	struct due resume_due; /* the next slice of the sites of those that ended */
 	unsigned suspension_count;
 	struct sidestate suspended_file;
 	struct ages ages;
 	uint64_t recipients, held, damaged, live_bytes;
 	unsigned links, dials, resting;
 	unsigned site_count;
-	unsigned by_count; /* messages with a time of DELIVERBY */
-	unsigned writing;  /* entries that are being made or written */
-	unsigned noticing; /* of these, those with notices */
-	bool stalled;	   /* something could not begin: the spool could not be written */
+	unsigned by_count;	/* messages with a time of DELIVERBY */
+	unsigned writing;	/* entries that are being made or written */
+	unsigned noticing;	/* of these, those with notices */
+	unsigned slice_notices; /* begun since schedule_run() was called last */
+	bool stalled;		/* something could not begin: the spool could not be written */
 
 	uint64_t *ended_files; /* start-up only, see queue/replay.c */
 	size_t ended_count;

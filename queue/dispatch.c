@@ -13,6 +13,7 @@
 #include "queue/dialling.h"
 #include "queue/index.h"
 #include "queue/link.h"
+#include "queue/notifier.h"
 #include "queue/pace.h"
 #include "queue/path/failover.h"
 #include "queue/path/prober.h"
@@ -740,7 +741,7 @@ void dispatch_sweep_slice(struct queue *q, struct site *s)
 		}
 	}
 	if (d != NULL || busy)
-		due_set(&q->due, &s->sweep_due, core_now(q) + (busy ? SWEEP_BUSY_MS : 1));
+		due_set(&q->due, &s->sweep_due, core_now(q) + (busy && !notifier_slice_full(q) ? SWEEP_BUSY_MS : 1));
 	dispatch_pump(q, s);
 }
 

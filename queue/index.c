@@ -163,6 +163,7 @@ void index_detach(struct queue *q, struct delivery *d)
 	switch ((enum delivery_state)d->state) {
 	case DELIVERY_ROUTING:
 		TAILQ_REMOVE(&d->domain->waiting, d, link);
+		d->domain->waiting_count--;
 		break;
 	case DELIVERY_READY:
 		ready_remove(&d->site->ready, d);

@@ -11,7 +11,7 @@
 #include "queue/mail/postmaster.h"
 #include "queue/telling.h"
 
-enum { AT_ONCE = 64 };
+enum { AT_ONCE = 64, A_SLICE = 16 };
 
 /* Notices in the making: the beginning of the original's content, or all of it, is being read. */
 struct making {
@@ -233,6 +233,7 @@ void notifier_start(
 	struct making *w = calloc(1, sizeof *w);
 	e->noticing = true;
 	q->noticing++;
+	q->slice_notices++;
 	if (w == NULL) {
 		LOG_ERR("bounce-not-made", LF_ID("id", m->id), LF_ADDRESS("to", m->sender));
 		ready(q, e, false);
@@ -260,9 +261,14 @@ void notifier_start(
 		on_piece(w);
 }
 
+bool notifier_slice_full(const struct queue *q)
+{
+	return q->slice_notices >= A_SLICE;
+}
+
 bool notifier_busy(const struct queue *q)
 {
-	return q->noticing >= AT_ONCE;
+	return q->noticing >= AT_ONCE || notifier_slice_full(q);
 }
 
 static void count_notice(enum notice_kind kind, bool to_postmaster)

@@ -4,9 +4,11 @@
 #include "queue/deadline.h"
 #include "queue/dispatch.h"
 #include "queue/index.h"
+#include "queue/notifier.h"
 #include "queue/retry.h"
 #include "queue/route.h"
 #include "queue/settle.h"
+#include "queue/suspension.h"
 
 enum { LOOK_UP_MS = 30000 };
 
@@ -121,7 +123,8 @@ static void site_due(struct queue *q, struct site *s)
 
 uint64_t schedule_run(struct queue *q, unsigned budget)
 {
-	for (unsigned n = 0; n < budget; n++) {
+	q->slice_notices = 0;
+	for (unsigned n = 0; n < budget && (n == 0 || !notifier_slice_full(q)); n++) {
 		struct due *due = due_first(&q->due);
 		if (due == NULL)
 			return UINT64_MAX;
@@ -143,6 +146,12 @@ uint64_t schedule_run(struct queue *q, unsigned budget)
 			break;
 		case DUE_SWEEP:
 			dispatch_sweep_slice(q, LETTER_OF(due, struct site, sweep_due));
+			break;
+		case DUE_SERVE:
+			route_serve(q, LETTER_OF(due, struct domain, serve_due));
+			break;
+		case DUE_RESUME:
+			suspension_slice(q);
 			break;
 		case DUE_DOMAIN:
 			route_domain_due(q, LETTER_OF(due, struct domain, due));

@@ -14,6 +14,7 @@ enum { SUSPENSIONS_MAX = 1000, SUSPENSION_PATTERN_MAX = 255, SUSPENSION_REASON_M
 
 struct suspension {
 	TAILQ_ENTRY(suspension) next;
+	struct site_list sites; /* that it stops */
 	char *pattern;
 	char *reason; /* as the operator gave it; "" */
 	char *who;
@@ -32,6 +33,8 @@ void suspension_free_all(struct queue *q); /* after store_close() */
 int suspension_add(struct queue *q, const char *pattern, uint64_t for_ms, const char *reason, const char *who);
 /* Ends those whose pattern is this one, or is matched by it. Returns how many. */
 unsigned suspension_end(struct queue *q, const char *pattern, const char *who);
+/* DUE_RESUME: the next ones of the sites whose suspensions have ended go on. */
+void suspension_slice(struct queue *q);
 /* Once a second: ends what is over, has mail that waits looked at. */
 void suspension_tick(struct queue *q);
 

@@ -6,6 +6,7 @@
 #include "queue/control/inspect.h"
 #include "queue/core.h"
 #include "queue/index.h"
+#include "queue/notifier.h"
 #include "queue/schedule.h"
 #include "queue/settle.h"
 #include "queue/suspension.h"
@@ -107,7 +108,7 @@ int queue_act(struct queue *q, const struct queue_order *given, uint64_t id)
 
 bool queue_is_behind(const struct queue *q)
 {
-	return q->writing > RECORDS_WAITING;
+	return q->writing > RECORDS_WAITING || notifier_busy(q);
 }
 
 int queue_suspend(struct queue *q, const char *pattern, uint64_t for_ms, const char *reason, const char *who)

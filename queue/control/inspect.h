@@ -121,7 +121,7 @@ struct queue_order {
  * -ENOENT; -ECANCELED (the daemon ends now); -EALREADY (it is so already); -EBADMSG (what the spool has of it are
  * remains: it cannot be delivered); -EBUSY (it is held: it is to be released first). */
 int queue_act(struct queue *q, const struct queue_order *o, uint64_t id);
-/* More records of what operators did wait for the disk than should: go on a little later. */
+/* More records or notices of what operators did wait for the disk than should: go on a little later. */
 bool queue_is_behind(const struct queue *q);
 
 /* ---- summaries: kept counts, no scan ---- */

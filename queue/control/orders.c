@@ -25,6 +25,8 @@ static enum answer_state act_on_ids(struct answer *a, const struct queue_order *
 	const struct control_request *r = &a->request;
 	size_t n = json_array_size(r->ids);
 	for (unsigned left = ANSWER_ACTS; left != 0 && a->from < n && a->err == 0; left--, a->from++) {
+		if (queue_is_behind(a->queue))
+			return ANSWER_LATER;
 		const char *given = json_string_value(json_array_get(r->ids, a->from));
 		uint64_t id = 0;
 		int err = queue_find(a->queue, given, &id);
@@ -63,6 +65,10 @@ static enum answer_state act_on_all(struct answer *a, const struct queue_order *
 	for (unsigned i = 0; i < found.count && a->err == 0; i++) {
 		if (found.ids[i] > a->until)
 			return answer_finish(a, 0);
+		if (i > 0 && queue_is_behind(a->queue)) {
+			r->after = found.ids[i - 1];
+			return ANSWER_LATER;
+		}
 		int err = queue_act(a->queue, o, found.ids[i]);
 		count(a, err);
 		answer_note(a, control_put_done(a->out, "", found.ids[i], err));
