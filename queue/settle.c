@@ -76,7 +76,7 @@ static int by_index(const void *key, const void *row)
 	return (int)*(const uint16_t *)key - (int)((const struct attempt_rcpt *)row)->index;
 }
 
-static const struct attempt_rcpt *find_row(const struct attempt *a, uint16_t index)
+static struct attempt_rcpt *find_row(const struct attempt *a, uint16_t index)
 {
 	return a->rcpt_count == 0 ? NULL : bsearch(&index, a->rcpts, a->rcpt_count, sizeof *a->rcpts, by_index);
 }
@@ -421,16 +421,59 @@ void settle_end_at_rest(struct queue *q, struct delivery *d, const struct reply 
 		d->due.at = core_now(q);
 }
 
+/* The sender is not told with this record: with the attempt's last one, if that is still to come. */
+static void tell_later(struct entry *e)
+{
+	telling_undo(e->attempt);
+	for (unsigned i = 0; i < e->attempt->rcpt_count; i++) {
+		struct attempt_rcpt *row =
+			e->delivery->tries ? find_row(e->delivery->tries->attempt, e->attempt->rcpts[i].index) : NULL;
+		if (row != NULL)
+			row->told |= TOLD_RELAYED;
+	}
+}
+
 static void on_interim(struct entry *e, int status)
 {
-	(void)status;
+	if (status == 0)
+		notifier_stored(e->queue, e);
+	else
+		tell_later(e); /* what was delivered is written down at the end of the attempt too */
 	apply_rows(e->queue, e->delivery, e->attempt);
 	index_settle(e->queue, e->message);
 }
 
+static void post_interim(struct queue *q, struct entry *e, bool made)
+{
+	(void)q;
+	if (!made)
+		tell_later(e);
+	if (attempt_encode(e->attempt, &e->meta) == 0)
+		entry_post(e);
+	else
+		entry_drop(e);
+}
+
+/* Those that were delivered and are not written down yet; the notices that they ask for go with this record. */
+static int take_delivered(struct attempt *a, struct attempt *part)
+{
+	for (unsigned i = 0; i < a->rcpt_count; i++) {
+		struct attempt_rcpt *row = &a->rcpts[i];
+		const struct path_try *path = attempt_path(a, row);
+		if (row->status != RCPT_DELIVERED || row->noted)
+			continue;
+		if (path != NULL && (part->used < 0 || !endpoint_equal(&part->paths[part->used].to, &path->to)))
+			attempt_use_path(part, path);
+		if (attempt_set_rcpt(part, row->index, RCPT_DELIVERED, &a->replies[row->reply]) != 0)
+			return -ENOMEM;
+		part->rcpts[part->rcpt_count - 1].told = row->told;
+	}
+	return 0;
+}
+
 void settle_interim(struct queue *q, struct delivery *d)
 {
-	const struct attempt *a = d->tries->attempt;
+	struct attempt *a = d->tries->attempt;
 	struct attempt *part = attempt_new(a->when_ms, a->site);
 	struct entry *e = part ? entry_new(q, d->message, RECORD_OUTCOME, on_interim) : NULL;
 	if (e == NULL) {
@@ -439,19 +482,20 @@ void settle_interim(struct queue *q, struct delivery *d)
 	}
 	e->attempt = part;
 	e->delivery = d;
-	int err = 0;
-	for (unsigned i = 0; err == 0 && i < a->rcpt_count; i++)
-		if (a->rcpts[i].status == RCPT_DELIVERED && !a->rcpts[i].noted)
-			err = attempt_set_rcpt(part, a->rcpts[i].index, RCPT_DELIVERED, &a->replies[a->rcpts[i].reply]);
-	if (err == 0 && part->rcpt_count > 0)
-		err = attempt_encode(part, &e->meta);
-	if (err != 0 || part->rcpt_count == 0) {
+	if (take_delivered(a, part) != 0 || part->rcpt_count == 0) {
 		entry_drop(e);
 		return;
 	}
 	for (unsigned i = 0; i < a->rcpt_count; i++)
-		a->rcpts[i].noted |= a->rcpts[i].status == RCPT_DELIVERED;
-	entry_post(e);
+		if (a->rcpts[i].status == RCPT_DELIVERED) {
+			a->rcpts[i].noted = true;
+			a->rcpts[i].told = 0;
+		}
+	unsigned kinds = telling_kinds(q, d->message, part);
+	if (kinds == 0)
+		post_interim(q, e, true);
+	else
+		notifier_start(q, e, kinds, post_interim);
 }
 
 /* Who was answered in an attempt that waited for its next connection keeps that. */

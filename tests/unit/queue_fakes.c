@@ -445,6 +445,8 @@ static void tell_record(const struct commit *c)
 void store_commit(struct store *s, struct commit *c)
 {
 	(void)s;
+	if (fx.stored != NULL)
+		fx.stored();
 	assert_true(fx.commit_count < FAKE_COMMITS);
 	fx.commits[fx.commit_count++] = c;
 	assert_null(c->second_to);

@@ -6,6 +6,7 @@
 #include <stdint.h>
 #include <cmocka.h>
 
+#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -211,6 +212,35 @@ static void test_421_is_remembered(void **state)
 	fixture_end();
 }
 
+/* Its sender asked to be told of success: what is written down before the attempt goes on carries that notice, once. */
+static void test_interim_tells(void **state)
+{
+	(void)state;
+	static const struct envelope_rcpt rcpts[] = {{.address = "a@d.example", .notify = NOTIFY_SUCCESS},
+		{.address = "b@d.example", .index = 1, .notify = NOTIFY_SUCCESS}};
+	for (int fails = 0; fails < 2; fails++) {
+		fixture_begin(NULL);
+		mail_of((struct envelope){.id = 5, .sender = "s@sender.example", .rcpts = rcpts, .rcpt_count = 2});
+		struct connection *c = connect_site(SITE, "2001:db8::1");
+		answer(c, "250 ok|450 4.2.0 busy");
+		assert_string_equal(fx.journal, "MESSAGE 0 <> s@sender.example + OUTCOME 5 0=delivered\n");
+		struct attempt *a = outcome();
+		assert_int_equal(attempt_path(a, &a->rcpts[0])->to.ip.family, FAMILY_IPV6);
+		attempt_free(a);
+		HAS(notice(), "Action: relayed");
+		commit_one(fails ? -EIO : 0);
+		journal_clear();
+		answer(dial_end(dial_to(SITE), "192.0.2.1 ok"), "250 ok");
+		assert_string_equal(fx.journal, "MESSAGE 0 <> s@sender.example + OUTCOME 5 0=delivered 1=delivered\n");
+		assert_int_equal(strstr(notice(), "a@d.example") != NULL, fails);
+		HAS(notice(), "Final-Recipient: rfc822; b@d.example");
+		commit_all();
+		assert_null(find(5));
+		dns_run();
+		fixture_end();
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -219,6 +249,7 @@ int main(void)
 		cmocka_unit_test(test_own_refusal),
 		cmocka_unit_test(test_answers_before_an_order),
 		cmocka_unit_test(test_421_is_remembered),
+		cmocka_unit_test(test_interim_tells),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
