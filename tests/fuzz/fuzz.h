@@ -33,6 +33,7 @@
 	X(mime)                                                                                                        \
 	X(nat64)                                                                                                       \
 	X(reply)                                                                                                       \
+	X(spf)                                                                                                         \
 	X(server)                                                                                                      \
 	X(xclient)
 
