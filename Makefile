@@ -72,7 +72,7 @@ $(FAKED_BY_inspect:tests/unit/%.c=$(1)/unit/%): $(1)/obj/tests/unit/inspect_fake
 $(1)/unit/fuzz_corpus_test: $(FUZZERS:%.c=$(1)/obj/%.o)
 -include $(shell find $(1)/obj -name '*.d' 2>/dev/null)
 endef
-%/nomemory_test: WRAPPED := malloc calloc realloc reallocarray strdup strndup
+%/nomemory_test %/outcome_memory_test: WRAPPED := malloc calloc realloc reallocarray strdup strndup
 .SECONDARY:
 $(eval $(call variant,build,$(OPTIMISE),$(HARDEN)))
 $(eval $(call variant,build/asan,$(SANITIZE),))

@@ -85,6 +85,7 @@
 	X(family_relayed, "look-ups of such destinations that ended at ipv4_relay or ipv6_relay")                      \
 	X(family_loops, "deliveries kept from going back to the ipv4_relay or ipv6_relay that they came from")         \
 	X(replies_oversized, "peers' replies over limits { reply_lines } or { reply_bytes }")                          \
+	X(replies_shortened, "answers of one attempt that were not kept whole: it had too many different ones")        \
 	X(batches_split, "transactions whose rest of recipients went at once in another: too many at a time")          \
 	X(limit_connections, "times that limits { connections } was reached")                                          \
 	X(limit_site_connections, "times that limits { site_connections } was reached")                                \

@@ -13,16 +13,6 @@ const struct conf_route *core_route(const struct queue *q, const struct delivery
 	return conf_route(q->conf, address_domain_of(d->message->rcpts[d->first].address));
 }
 
-void tries_free(struct delivery *d)
-{
-	if (d->tries == NULL)
-		return;
-	attempt_free(d->tries->attempt);
-	free(d->tries->asked);
-	free(d->tries);
-	d->tries = NULL;
-}
-
 uint64_t core_wall(const struct queue *q, uint64_t steady)
 {
 	return steady + (uint64_t)q->shift;

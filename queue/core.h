@@ -34,11 +34,12 @@
 #include "queue/path/refusal.h"
 #include "queue/ready.h"
 
-enum due_kind { DUE_DELIVERY, DUE_SITE, DUE_SWEEP, DUE_DOMAIN, DUE_MESSAGE };
+enum due_kind { DUE_DELIVERY, DUE_SITE, DUE_SWEEP, DUE_DOMAIN, DUE_SERVE, DUE_RESUME, DUE_MESSAGE };
 
 /* What an attempt under way has done so far. */
 struct tries {
 	struct attempt *attempt;
+	struct entry *outcome; /* what it will be written with, allocated before mail is sent; NULL: not yet */
 	uint64_t began;
 	unsigned sessions;  /* that got as far as MAIL */
 	unsigned unstarted; /* connections that closed under it before MAIL */
@@ -56,7 +57,7 @@ struct tries {
 	bool discarded;
 	bool expired;		   /* what was left to wait for is given up for the message's age */
 	bool late;		   /* likewise, for the time of DELIVERBY */
-	bool waiting;		   /* nothing was tried: its sender is told that it waits */
+	uint64_t tried_ms;	   /* of an attempt that only waited: wall time of the last try before; 0 */
 	struct endpoint first_4yz; /* the path that answered so first; FAMILY_NONE */
 	uint8_t *asked; /* bits: recipients of the delivery that this path was asked for (queue/batch.h); NULL: no
 			   matter */
@@ -74,6 +75,10 @@ struct domain {
 	struct hops *hops; /* NULL: never asked */
 	struct site *site; /* once routed; NULL after the answer ran out */
 	struct delivery_list waiting;
+	unsigned waiting_count;
+	unsigned serving;	    /* so many of these, the first ones, are being given what came of the look-up … */
+	struct reply *answer;	    /* … this; NULL: they go to the site */
+	struct due serve_due;	    /* the next slice of that */
 	struct due due;		    /* resolution delay */
 	uint64_t asked;		    /* when */
 	unsigned deliveries;	    /* that point here */
@@ -181,12 +186,14 @@ struct site {
 	unsigned next_source;	/* whose turn it is, of the addresses of a pool */
 	bool in_turn;
 	bool at_limit; /* limits { site_connections } is reached: counted once until there is room again */
-	const struct suspension *suspension; /* by an operator; NULL */
-	TAILQ_ENTRY(site) suspended;	     /* all that are, the longest not looked at first */
-	uint64_t suspension_looked;	     /* when */
-	bool known;			     /* some path of it worked last time */
-	bool slow;			     /* every path was given up by patience last time */
-	bool slow_mail;			     /* … behind MAIL, that is: no patience until mail is answered again */
+	struct suspension *suspension; /* by an operator; NULL */
+	TAILQ_ENTRY(site) of_suspension;
+	TAILQ_ENTRY(site) suspended; /* all that are, the longest not looked at first */
+	uint64_t suspension_looked;  /* when */
+	bool untried;		     /* no dial has ended since it was suspended last */
+	bool known;		     /* some path of it worked last time */
+	bool slow;		     /* every path was given up by patience last time */
+	bool slow_mail;		     /* … behind MAIL, that is: no patience until mail is answered again */
 	bool resting;
 	struct ready ready;
 	bool turn_of_fresh; /* of fresh mail and backlog */
@@ -270,17 +277,19 @@ struct queue {
 	struct domain_list unused_domains;
 	struct site *sites;
 	struct site_list sites_by_use, sites_in_turn, sites_suspended;
-	struct suspension_list suspensions;
+	struct suspension_list suspensions, suspensions_ended;
+	struct due resume_due; /* the next slice of the sites of those that ended */
 	unsigned suspension_count;
 	struct sidestate suspended_file;
 	struct ages ages;
 	uint64_t recipients, held, damaged, live_bytes;
 	unsigned links, dials, resting;
 	unsigned site_count;
-	unsigned by_count; /* messages with a time of DELIVERBY */
-	unsigned writing;  /* entries that are being made or written */
-	unsigned noticing; /* of these, those with notices */
-	bool stalled;	   /* something could not begin: the spool could not be written */
+	unsigned by_count;	/* messages with a time of DELIVERBY */
+	unsigned writing;	/* entries that are being made or written */
+	unsigned noticing;	/* of these, those with notices */
+	unsigned slice_notices; /* begun since schedule_run() was called last */
+	bool stalled;		/* something could not begin: the spool could not be written */
 
 	uint64_t *ended_files; /* start-up only, see queue/replay.c */
 	size_t ended_count;
@@ -289,7 +298,6 @@ struct queue {
 	void (*schedule)(struct queue *q, struct message *m);
 };
 
-void tries_free(struct delivery *d); /* none is fine */
 uint64_t core_now(const struct queue *q);
 /* The route that names the delivery's domain, in the configuration in force now; NULL: none does. */
 const struct conf_route *core_route(const struct queue *q, const struct delivery *d);

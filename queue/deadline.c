@@ -162,7 +162,9 @@ bool deadline_at_rest(struct queue *q, struct delivery *d)
 {
 	struct reply why;
 	const struct site *s = d->site;
-	if ((!s->resting && s->suspension == NULL) || (!age_expired(q, d) && !has_news(q, d)))
+	/* what an operator keeps from being tried is not given up before it was */
+	bool expires = s->suspension == NULL && !s->untried && age_expired(q, d);
+	if ((!s->resting && s->suspension == NULL) || (!expires && !has_news(q, d)))
 		return false;
 	if (s->suspension != NULL)
 		reply_set(&why, 451, "4.3.2", "%s", s->suspension->text);

@@ -13,6 +13,7 @@
 #include "queue/dialling.h"
 #include "queue/index.h"
 #include "queue/link.h"
+#include "queue/notifier.h"
 #include "queue/pace.h"
 #include "queue/path/failover.h"
 #include "queue/path/prober.h"
@@ -131,6 +132,13 @@ static void send_work(struct queue *q, struct link *l, struct delivery *d, bool 
 {
 	struct message *m = d->message;
 	struct work *w = settle_begin(q, d) == 0 ? batch_new(q, d, l) : NULL;
+	if (w != NULL && !again)
+		note_paths(q, l, d);
+	/* behind the dot it would be too late to find out that there is no memory for what the peer answers */
+	if (w != NULL && settle_reserve(q, d, w->transaction.rcpt_count) != 0) {
+		free(w);
+		w = NULL;
+	}
 	if (w == NULL) {
 		struct reply r;
 		reply_set(&r, 451, "4.3.0", "not enough memory here");
@@ -140,8 +148,6 @@ static void send_work(struct queue *q, struct link *l, struct delivery *d, bool 
 			settle_all(q, d, &r);
 		return;
 	}
-	if (!again)
-		note_paths(q, l, d);
 	struct transaction *t = &w->transaction;
 	t->done = on_transaction;
 	if (m->body != NULL) {
@@ -156,6 +162,16 @@ static void send_work(struct queue *q, struct link *l, struct delivery *d, bool 
 	bool last = l->site->slow_mail || !other_path_left(q, l->site, d, d->tries->sessions + 1);
 	connection_send(l->connection, t, last);
 	prober_look(q, l->site);
+}
+
+/* The next attempt begins where the server asked to come again, whether it said so to the recipient or, with 421, to
+ * all. */
+static void note_4yz(struct tries *tries, const struct endpoint *via, const struct reply *r)
+{
+	if (reply_class(r) != 4 || r->own || tries->first_4yz.ip.family != FAMILY_NONE)
+		return;
+	tries->first_4yz = *via;
+	tries->greylisted = reply_is_greylisting(r);
 }
 
 /* A row for what one recipient was answered (NULL: nothing). */
@@ -178,10 +194,8 @@ static void take_answer(struct queue *q, struct work *w, uint16_t index, const s
 	settle_rcpt(q, d, index, status, r != NULL ? r : &w->transaction.last);
 	if (status == RCPT_DELIVERED)
 		telling_relayed(d, index, connection_info(w->link->connection)->peer.dsn);
-	if (class == 4 && !refused && tries->first_4yz.ip.family == FAMILY_NONE) {
-		tries->first_4yz = *via;
-		tries->greylisted = reply_is_greylisting(r);
-	}
+	if (!refused)
+		note_4yz(tries, via, r != NULL ? r : &w->transaction.last);
 }
 
 /* Rows for what the peer answered. Sets tries->left if somebody has no final answer. */
@@ -255,6 +269,12 @@ static void note_end(struct queue *q, struct site *s, const struct delivery *d, 
 		note_slow(q, s, tries);
 }
 
+/* Does the delivery still belong to this site? Its message may have been withdrawn or redirected since it began. */
+static bool is_wanted(const struct delivery *d)
+{
+	return !index_withdrawn(d->message) && !d->again;
+}
+
 /* Where a delivery goes on whose transaction is over. True: it has recipients for another one at once, over the same
  * connection if that is reusable. */
 static bool after_transaction(struct queue *q, struct site *s, struct delivery *d, struct work *w)
@@ -273,7 +293,7 @@ static bool after_transaction(struct queue *q, struct site *s, struct delivery *
 	note_end(q, s, d, t, &via, refused);
 	if (t->fault == FAULT_LOAD && !refused)
 		pace_load(s, s->links, now);
-	bool goes_on = !index_withdrawn(d->message) && may_begin(q);
+	bool goes_on = is_wanted(d) && may_begin(q);
 	int more = t->end == TRANSACTION_ANSWERED && !t->for_message ? batch_note(s, d, w) : 0;
 	if (more == 1 && goes_on) {
 		settle_interim(q, d);
@@ -292,10 +312,10 @@ static bool after_transaction(struct queue *q, struct site *s, struct delivery *
 	return false;
 }
 
-/* Nothing was tried yet: the delivery waits for the site as before, or goes to where its withdrawn message is. */
+/* Nothing was tried yet: the delivery waits for the site as before, or goes to where its message is now. */
 static void put_back(struct queue *q, struct site *s, struct delivery *d)
 {
-	if (index_withdrawn(d->message)) {
+	if (!is_wanted(d)) {
 		settle_cancel(q, d);
 		return;
 	}
@@ -329,10 +349,10 @@ static void after_unstarted(struct queue *q, struct site *s, struct delivery *d,
 			q->memory, s->lane.site, &via->to, connection_family(via), w->transaction.fault, core_now(q));
 	if (t->tried_count > 0)
 		t->tried_count--; /* it was put there last */
-	if (t->sessions == 0 && (again || q->draining || index_withdrawn(d->message))) {
+	if (t->sessions == 0 && (again || q->draining || !is_wanted(d))) {
 		t->tried_count = 0;
 		put_back(q, s, d);
-	} else if (t->sessions > 0 && again && may_begin(q) && s->suspension == NULL && !index_withdrawn(d->message)) {
+	} else if (t->sessions > 0 && again && may_begin(q) && s->suspension == NULL && is_wanted(d)) {
 		go_other_way(q, s, d, w);
 	} else {
 		struct reply r;
@@ -421,7 +441,7 @@ static void dial_won(struct queue *q, struct site *s, struct dial *dial, const s
 		l->share = w->share;
 	}
 	s->known = true;
-	s->slow = false;
+	s->slow = s->untried = false;
 	end_rest(q, s);
 	if (l == NULL) {
 		LOG_ERR("no-memory", LF_STR("site", s->lane.site), LF_STR("what", "a connection was given up"));
@@ -430,7 +450,7 @@ static void dial_won(struct queue *q, struct site *s, struct dial *dial, const s
 	}
 	if (picky == NULL)
 		return;
-	if (l != NULL && !q->draining && !index_withdrawn(picky->message)) {
+	if (l != NULL && !q->draining && is_wanted(picky)) {
 		send_work(q, l, picky, false);
 	} else if (picky->tries->sessions == 0) {
 		put_back(q, s, picky);
@@ -501,6 +521,7 @@ static void dial_lost(struct queue *q, struct site *s, const struct dial *dial, 
 	/* of several dials that fail together one alone counts */
 	if (q->draining || (s->resting && !w->probe))
 		return;
+	s->untried = s->suspension != NULL;
 	s->slow = dial->slow;
 	if (s->links > 0) {
 		/* some connections live: no rest, but no more of them for now either */
@@ -732,7 +753,7 @@ void dispatch_sweep_slice(struct queue *q, struct site *s)
 		}
 	}
 	if (d != NULL || busy)
-		due_set(&q->due, &s->sweep_due, core_now(q) + (busy ? SWEEP_BUSY_MS : 1));
+		due_set(&q->due, &s->sweep_due, core_now(q) + (busy && !notifier_slice_full(q) ? SWEEP_BUSY_MS : 1));
 	dispatch_pump(q, s);
 }
 

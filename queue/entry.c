@@ -1,17 +1,35 @@
 /* queue/entry.c: state. */
 #include "queue/entry.h"
 
+#include <errno.h>
 #include <stdlib.h>
 
 enum { META_MAX = ENVELOPE_ENCODED_MAX + 8 * ATTEMPT_ENCODED_MAX };
 
-struct entry *entry_new(
-	struct queue *q, struct message *m, enum record_type type, void (*done)(struct entry *e, int status))
+struct entry *entry_reserve(void)
 {
 	struct entry *e = calloc(1, sizeof *e);
+	if (e != NULL)
+		buf_init(&e->meta, META_MAX);
+	return e;
+}
+
+int entry_make_room(struct entry *e, size_t n)
+{
+	return buf_room(&e->meta, n) != NULL ? 0 : -ENOMEM;
+}
+
+void entry_unreserve(struct entry *e)
+{
 	if (e == NULL)
-		return NULL;
-	buf_init(&e->meta, META_MAX);
+		return;
+	buf_fini(&e->meta);
+	free(e);
+}
+
+struct entry *entry_begin(struct entry *e, struct queue *q, struct message *m, enum record_type type,
+	void (*done)(struct entry *e, int status))
+{
 	e->commit.type = type;
 	e->commit.id = m->id;
 	e->queue = q;
@@ -20,6 +38,13 @@ struct entry *entry_new(
 	m->busy++;
 	q->writing++;
 	return e;
+}
+
+struct entry *entry_new(
+	struct queue *q, struct message *m, enum record_type type, void (*done)(struct entry *e, int status))
+{
+	struct entry *e = entry_reserve();
+	return e != NULL ? entry_begin(e, q, m, type, done) : NULL;
 }
 
 static void free_entry(struct entry *e)
@@ -108,4 +133,15 @@ void entry_post(struct entry *e)
 	*end = e;
 	if (e->message->entries == e)
 		post(e);
+}
+
+void tries_free(struct delivery *d)
+{
+	if (d->tries == NULL)
+		return;
+	attempt_free(d->tries->attempt);
+	entry_unreserve(d->tries->outcome);
+	free(d->tries->asked);
+	free(d->tries);
+	d->tries = NULL;
 }

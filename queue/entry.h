@@ -21,6 +21,7 @@ struct entry {
 	void (*done)(struct entry *e, int status);
 	struct delivery *delivery;
 	struct attempt *attempt; /* owned */
+	uint64_t tried_ms;	 /* as of the tries */
 	/* owned references, NULL: none of that kind: stored together with this entry, all of it or nothing */
 	struct submission *notices[NOTICE_KINDS];
 	struct body *content; /* owned reference: of a MOVED record */
@@ -30,10 +31,18 @@ struct entry {
 	void *arg;
 };
 
-/* NULL without memory. The message becomes busy. */
+/* An entry of no message yet, so that entry_begin() cannot fail. NULL without memory. */
+struct entry *entry_reserve(void);
+/* Room for `n` bytes of its record. 0 or -ENOMEM. */
+int entry_make_room(struct entry *e, size_t n);
+void entry_unreserve(struct entry *e); /* one that was not begun; NULL is fine */
+struct entry *entry_begin(struct entry *reserved, struct queue *q, struct message *m, enum record_type type,
+	void (*done)(struct entry *e, int status));
+/* Both at once. NULL without memory. The message becomes busy. */
 struct entry *entry_new(
 	struct queue *q, struct message *m, enum record_type type, void (*done)(struct entry *e, int status));
-void entry_drop(struct entry *e); /* one that was not posted */
+void entry_drop(struct entry *e);    /* one that was not posted */
+void tries_free(struct delivery *d); /* with the entry that is reserved in them; none is fine */
 /* Posts it, or puts it behind the others of its message. */
 void entry_post(struct entry *e);
 

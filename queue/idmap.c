@@ -163,3 +163,11 @@ void *idmap_next(const struct idmap *m, uint64_t after, uint64_t *id)
 	}
 	return NULL;
 }
+
+uint64_t idmap_last(const struct idmap *m)
+{
+	if (m->leaf_count == 0)
+		return 0;
+	const struct idmap_leaf *leaf = m->leaves[m->leaf_count - 1];
+	return leaf->count == 0 ? 0 : leaf->ids[leaf->count - 1];
+}

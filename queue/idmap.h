@@ -25,5 +25,6 @@ void *idmap_get(const struct idmap *m, uint64_t id); /* NULL: not there */
 void *idmap_remove(struct idmap *m, uint64_t id);    /* what was there, or NULL */
 /* The first with an ID above `after`; its ID in `*id`. NULL at the end. */
 void *idmap_next(const struct idmap *m, uint64_t after, uint64_t *id);
+uint64_t idmap_last(const struct idmap *m); /* the highest ID; 0: there is nothing */
 
 #endif

@@ -163,6 +163,7 @@ void index_detach(struct queue *q, struct delivery *d)
 	switch ((enum delivery_state)d->state) {
 	case DELIVERY_ROUTING:
 		TAILQ_REMOVE(&d->domain->waiting, d, link);
+		d->domain->waiting_count--;
 		break;
 	case DELIVERY_READY:
 		ready_remove(&d->site->ready, d);
@@ -270,6 +271,17 @@ static void note(struct queue *q, struct message *m, enum record_type type, cons
 		LF_STR("what", "what an operator did could not be written: it holds until the next start"));
 }
 
+static void stop_waiting(struct queue *q, struct message *m)
+{
+	for (unsigned i = 0; i < m->delivery_count; i++) {
+		struct delivery *d = &m->deliveries[i];
+		if (in_attempt(d))
+			continue;
+		index_detach(q, d);
+		d->state = DELIVERY_HELD;
+	}
+}
+
 void index_hold(struct queue *q, struct message *m, unsigned flag, const char *reason, bool replayed)
 {
 	if ((m->flags & flag) || m->removing)
@@ -281,13 +293,7 @@ void index_hold(struct queue *q, struct message *m, unsigned flag, const char *r
 		COUNT_SET(messages_damaged, ++q->damaged);
 	intern_drop(&q->reasons, m->reason);
 	m->reason = intern_take(&q->reasons, reason);
-	for (unsigned i = 0; i < m->delivery_count; i++) {
-		struct delivery *d = &m->deliveries[i];
-		if (in_attempt(d))
-			continue;
-		index_detach(q, d);
-		d->state = DELIVERY_HELD;
-	}
+	stop_waiting(q, m);
 	if (!replayed)
 		note(q, m, RECORD_HOLD, reason, on_noted);
 }
@@ -313,48 +319,51 @@ void index_release(struct queue *q, struct message *m, bool replayed)
 		note(q, m, RECORD_RELEASE, "", on_noted);
 }
 
+/* The message is gone, durably, and nothing of it is in transfer any more: index_settle() drops it. */
+static void finish_removed(struct queue *q, struct message *m)
+{
+	for (unsigned i = 0; i < m->delivery_count; i++)
+		for (unsigned j = m->deliveries[i].first; j < m->deliveries[i].first + m->deliveries[i].count; j++)
+			index_finish_rcpt(q, &m->deliveries[i], &m->rcpts[j], RCPT_FAILED);
+}
+
 static void on_removed(struct entry *e, int status)
 {
 	(void)status;
 	struct message *m = e->message;
-	for (unsigned i = 0; i < m->delivery_count; i++)
-		for (unsigned j = m->deliveries[i].first; j < m->deliveries[i].first + m->deliveries[i].count; j++)
-			index_finish_rcpt(e->queue, &m->deliveries[i], &m->rcpts[j], RCPT_FAILED);
+	m->removed = true;
+	if (!index_in_transfer(m))
+		finish_removed(e->queue, m);
 	index_settle(e->queue, m);
 }
 
-static void remove_now(struct queue *q, struct message *m, const char *reason)
-{
-	for (unsigned i = 0; i < m->delivery_count; i++) {
-		index_detach(q, &m->deliveries[i]);
-		m->deliveries[i].state = DELIVERY_HELD;
-	}
-	note(q, m, RECORD_REMOVE, reason, on_removed);
-}
-
-void index_remove(struct queue *q, struct message *m, const char *reason)
+int index_remove(struct queue *q, struct message *m, const char *reason)
 {
 	if (m->removing)
-		return;
+		return 0;
+	struct entry *e = entry_new(q, m, RECORD_REMOVE, on_removed);
+	if (e == NULL || buf_append_str(&e->meta, reason) != 0) {
+		if (e != NULL)
+			entry_drop(e);
+		return -ENOMEM;
+	}
 	m->removing = true;
 	intern_drop(&q->reasons, m->reason);
 	m->reason = intern_take(&q->reasons, reason);
-	if (!index_in_transfer(m))
-		remove_now(q, m, reason);
+	stop_waiting(q, m);
+	entry_post(e);
+	return 0;
 }
 
-void index_return(struct queue *q, struct message *m, const char *reason)
+void index_return(struct queue *q, struct message *m, const char *reason, bool replayed)
 {
-	m->returning = true;
-	intern_drop(&q->reasons, m->reason);
+	const char *old = m->reason;
+	m->flags |= ENVELOPE_RETURNING;
 	m->reason = intern_take(&q->reasons, reason);
-	for (unsigned i = 0; i < m->delivery_count; i++) {
-		struct delivery *d = &m->deliveries[i];
-		if (in_attempt(d))
-			continue;
-		index_detach(q, d);
-		d->state = DELIVERY_HELD;
-	}
+	intern_drop(&q->reasons, old); /* it may be the new one */
+	stop_waiting(q, m);
+	if (!replayed && index_in_transfer(m))
+		note(q, m, RECORD_RETURN, reason, on_noted);
 }
 
 int index_redirect(struct queue *q, struct message *m, const char *relay, bool replayed)
@@ -371,7 +380,7 @@ int index_redirect(struct queue *q, struct message *m, const char *relay, bool r
 
 bool index_withdrawn(const struct message *m)
 {
-	return m->removing || m->returning || (m->flags & (ENVELOPE_HELD | ENVELOPE_DAMAGED)) != 0;
+	return m->removing || (m->flags & (ENVELOPE_HELD | ENVELOPE_DAMAGED | ENVELOPE_RETURNING)) != 0;
 }
 
 bool index_take_back(struct queue *q, struct delivery *d)
@@ -379,8 +388,8 @@ bool index_take_back(struct queue *q, struct delivery *d)
 	struct message *m = d->message;
 	if (m->removing) {
 		d->state = DELIVERY_HELD;
-		if (m->open > 0 && !index_in_transfer(m))
-			remove_now(q, m, m->reason);
+		if (m->removed && !index_in_transfer(m))
+			finish_removed(q, m);
 		return true;
 	}
 	if (m->flags & (ENVELOPE_HELD | ENVELOPE_DAMAGED)) {

@@ -32,14 +32,17 @@ void index_hold(struct queue *q, struct message *m, unsigned flag, const char *r
 /* Ends the hold; the deliveries are IDLE, the caller schedules them. Neither does anything to a message that is to be
  * removed. */
 void index_release(struct queue *q, struct message *m, bool replayed);
-/* Writes the REMOVE record as soon as nothing of the message is in transfer; the message goes with it. */
-void index_remove(struct queue *q, struct message *m, const char *reason);
-/* An attempt of the delivery has ended: if its message is held or to be removed, does that and returns true. */
+/* Writes the REMOVE record: from then on the message is gone, after a crash too, whatever is in transfer; what is comes
+ * to its end first. 0; -ENOMEM: nothing was done. */
+int index_remove(struct queue *q, struct message *m, const char *reason);
+/* An attempt of the delivery has ended: if its message is held or to be removed, does that and returns true; the caller
+ * calls index_settle(). */
 bool index_take_back(struct queue *q, struct delivery *d);
 
 /* An operator wants the message back with its sender: nothing new begins for it, all that waits is HELD; `reason` stays
- * its reason. queue/settle.h does the rest. */
-void index_return(struct queue *q, struct message *m, const char *reason);
+ * its reason. While some of it is in transfer that is written down (unless `replayed`), for a restart.
+ * queue/settle.h does the rest. */
+void index_return(struct queue *q, struct message *m, const char *reason, bool replayed);
 /* Is an attempt of it under way? */
 bool index_in_transfer(const struct message *m);
 /* Names the next hop in place of the routes'; "": as the routes say. Writes the record unless `replayed`; the caller

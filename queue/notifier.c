@@ -11,7 +11,7 @@
 #include "queue/mail/postmaster.h"
 #include "queue/telling.h"
 
-enum { AT_ONCE = 64 };
+enum { AT_ONCE = 64, A_SLICE = 16 };
 
 /* Notices in the making: the beginning of the original's content, or all of it, is being read. */
 struct making {
@@ -22,11 +22,13 @@ struct making {
 	struct place pinned;
 	struct content_reader *reader;
 	struct buf content;
-	bool whole; /* all of the content was read, and it is right */
+	bool whole;  /* all of the content was read, and it is right */
+	bool failed; /* a piece did not fit into memory: nothing goes behind the gap */
 };
 
 /* The recipients of the attempt that this notice is about, those with equal replies together as they come. */
-static unsigned rcpts_of(const struct making *w, enum notice_kind kind, struct notice_rcpt *out)
+static unsigned rcpts_of(
+	const struct making *w, enum notice_kind kind, struct notice_rcpt *out, const struct path_try **paths)
 {
 	const struct entry *e = w->entry;
 	const struct attempt *a = e->attempt;
@@ -38,6 +40,7 @@ static unsigned rcpts_of(const struct making *w, enum notice_kind kind, struct n
 		if (r == NULL || !telling_row(w->queue, e->message, row, kind))
 			continue;
 		bool over = kind == NOTICE_FAILED && (e->expired || e->late) && row->cause != row->reply;
+		paths[n] = attempt_path(a, row);
 		out[n++] = (struct notice_rcpt){.address = r->address,
 			.orcpt = rcpt_orcpt(r),
 			.reply = &a->replies[over ? row->cause : row->reply],
@@ -67,6 +70,7 @@ static struct notice notice_of(const struct making *w, enum notice_kind kind, ui
 		.until_ms = age_end_ms(q, w->entry->delivery),
 		.by_ms = message_by_ms(m),
 		.attempt = w->entry->attempt,
+		.tried_ms = w->entry->tried_ms,
 		.content = w->content.data,
 		.content_len = w->content.len,
 		.whole = w->whole,
@@ -108,10 +112,14 @@ static struct submission *submit_text(
 static int make(struct making *w, enum notice_kind kind)
 {
 	struct queue *q = w->queue;
-	uint64_t id = id_next(&q->ids, core_wall(q, core_now(q)));
+	/* above all that is there, also when the clock went back: a walk by ID that began before does not meet it */
+	uint64_t wall = core_wall(q, core_now(q)), newest = id_time_ms(idmap_last(&q->messages));
+	uint64_t id = id_next(&q->ids, wall > newest ? wall : newest);
 	struct notice_rcpt *rcpts = calloc(w->entry->attempt->rcpt_count, sizeof *rcpts);
-	if (id == 0 || rcpts == NULL) {
+	const struct path_try **paths = calloc(w->entry->attempt->rcpt_count, sizeof(const struct path_try *));
+	if (id == 0 || rcpts == NULL || paths == NULL) {
 		free(rcpts);
+		free(paths);
 		return -ENOMEM;
 	}
 	struct buf text;
@@ -119,7 +127,8 @@ static int make(struct making *w, enum notice_kind kind)
 	buf_init(&text, NOTICE_MAX);
 	struct notice n = notice_of(w, kind, id);
 	n.rcpts = rcpts;
-	n.rcpt_count = rcpts_of(w, kind, rcpts);
+	n.paths = paths;
+	n.rcpt_count = rcpts_of(w, kind, rcpts, paths);
 	if (kind == NOTICE_FAILED && w->entry->message->size > n.full_max && !(n.flags & ENVELOPE_RET_HDRS))
 		COUNT(bounces_cut);
 	n.to = n.rcpt_count > 0 ? telling_whom(q, w->entry->message, rcpts[0].address) : NULL;
@@ -130,6 +139,7 @@ static int make(struct making *w, enum notice_kind kind)
 	}
 	buf_fini(&text);
 	free(rcpts);
+	free(paths);
 	return err;
 }
 
@@ -191,8 +201,8 @@ static void finish(struct making *w)
 static bool take(struct making *w, const uint8_t *p, size_t n)
 {
 	size_t room = w->content.limit - w->content.len;
-	buf_append(&w->content, p, n < room ? n : room);
-	return w->content.len < w->content.limit;
+	w->failed |= buf_append(&w->content, p, n < room ? n : room) != 0;
+	return !w->failed && w->content.len < w->content.limit;
 }
 
 static void on_piece(void *arg)
@@ -223,6 +233,7 @@ void notifier_start(
 	struct making *w = calloc(1, sizeof *w);
 	e->noticing = true;
 	q->noticing++;
+	q->slice_notices++;
 	if (w == NULL) {
 		LOG_ERR("bounce-not-made", LF_ID("id", m->id), LF_ADDRESS("to", m->sender));
 		ready(q, e, false);
@@ -250,9 +261,14 @@ void notifier_start(
 		on_piece(w);
 }
 
+bool notifier_slice_full(const struct queue *q)
+{
+	return q->slice_notices >= A_SLICE;
+}
+
 bool notifier_busy(const struct queue *q)
 {
-	return q->noticing >= AT_ONCE;
+	return q->noticing >= AT_ONCE || notifier_slice_full(q);
 }
 
 static void count_notice(enum notice_kind kind, bool to_postmaster)

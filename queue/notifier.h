@@ -13,6 +13,8 @@ void notifier_start(
 /* So many notices are being made and written that what can wait should: what is begun in sweeps, not what an attempt
  * came to (those are as many as connections at the most). */
 bool notifier_busy(const struct queue *q);
+/* Has this turn of the queue thread begun as many notices as it has time for? notifier_busy() says so too. */
+bool notifier_slice_full(const struct queue *q);
 /* They are durable: takes them into the index and has them scheduled. */
 void notifier_stored(struct queue *q, struct entry *e);
 

@@ -298,6 +298,10 @@ static bool checkpoint_slice(struct reclaim *r)
 			store_checkpoint_end(q->store, r->whole && !q->incomplete, on_checkpoint, r);
 			return false;
 		}
+		if (m->removed) { /* what is left to be read of the journal says so no more */
+			r->at = id;
+			continue;
+		}
 		int err = current_envelope(r, m, &e);
 		if (err == 0)
 			err = store_checkpoint_add(q->store, &e, m->content, m->newest, m->in_file);

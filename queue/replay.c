@@ -60,8 +60,8 @@ static int on_outcome(void *arg, uint64_t id, const struct attempt *a, struct pl
 		r->told |= a->rcpts[i].told;
 		index_finish_rcpt(q, d, r, (enum rcpt_status)a->rcpts[i].status);
 		if (a->rcpts[i].status == RCPT_QUEUED) {
-			/* one record of an attempt alone has such rows: its last */
-			if (counted != d && d->attempts < UINT16_MAX)
+			/* one record of an attempt alone has such rows, its last; others are of mail that waits */
+			if (counted != d && !a->waited && d->attempts < UINT16_MAX)
 				d->attempts++;
 			counted = d;
 			char text[REPLY_TEXT_MAX + 32];
@@ -96,7 +96,20 @@ static int on_redirected(void *arg, uint64_t id, const char *relay, struct place
 	if (m == NULL)
 		return 0;
 	m->newest = newest;
+	for (unsigned i = 0; i < m->delivery_count; i++)
+		m->deliveries[i].since = 0; /* due now */
 	return index_redirect(q, m, relay, true);
+}
+
+static int on_returned(void *arg, uint64_t id, const char *reason, struct place newest)
+{
+	struct queue *q = arg;
+	struct message *m = index_get(q, id);
+	if (m == NULL)
+		return 0;
+	m->newest = newest;
+	index_return(q, m, reason, true);
+	return 0;
 }
 
 static int on_removed(void *arg, uint64_t id)
@@ -125,6 +138,7 @@ void replay_calls(struct store_replay *out, struct queue *q)
 		.outcome = on_outcome,
 		.held = on_held,
 		.redirected = on_redirected,
+		.returned = on_returned,
 		.removed = on_removed,
 		.damaged = on_damaged};
 }

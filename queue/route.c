@@ -9,6 +9,7 @@
 #include "conf/counter.h"
 #include "queue/dispatch.h"
 #include "queue/index.h"
+#include "queue/notifier.h"
 #include "queue/path/pool.h"
 #include "queue/reach/way.h"
 #include "queue/settle.h"
@@ -16,6 +17,9 @@
 
 enum {
 	TRIM_SLICE = 5000,
+	SERVE_SLICE = 500,
+	ANSWER_SLICE = 100,  /* each of these is an outcome */
+	SERVE_BUSY_MS = 20,  /* while many notices are being made */
 	BETTER_MS = 1000,    /* for which addresses of a family that is not broken are waited for */
 	REDIRECT_MARK = '>', /* stands in no domain */
 };
@@ -44,6 +48,8 @@ static void free_domain(struct queue *q, struct domain *domain)
 	HASH_DEL(q->domains, domain);
 	TAILQ_REMOVE(&q->unused_domains, domain, unused);
 	due_clear(&q->due, &domain->due);
+	due_clear(&q->due, &domain->serve_due);
+	free(domain->answer);
 	point_to(domain, NULL);
 	hops_free(domain->hops);
 	conf_unref(domain->conf);
@@ -80,12 +86,17 @@ static struct domain *get_domain(struct queue *q, const char *name)
 	if (domain != NULL)
 		return domain;
 	size_t n = strlen(name);
+	/* each may wait twice: for addresses, and for the next slice of what they came to */
+	uint64_t may_wait = q->recipients + q->by_count + 2 * q->site_count + 2 * HASH_COUNT(q->domains) + 1024;
+	if (due_reserve(&q->due, (uint32_t)may_wait) != 0)
+		return NULL;
 	domain = calloc(1, sizeof *domain + n + 1);
 	if (domain == NULL)
 		return NULL;
 	memcpy(domain->name, name, n + 1);
 	domain->queue = q;
 	domain->due.kind = DUE_DOMAIN;
+	domain->serve_due.kind = DUE_SERVE;
 	TAILQ_INIT(&domain->waiting);
 	HASH_ADD_STR(q->domains, name, domain);
 	if (domain->hh.tbl == NULL) {
@@ -94,25 +105,6 @@ static struct domain *get_domain(struct queue *q, const char *name)
 	}
 	TAILQ_INSERT_TAIL(&q->unused_domains, domain, unused);
 	return domain;
-}
-
-/* All that wait for the domain end their attempt with this. */
-static void answer_waiting(struct queue *q, struct domain *domain, const struct reply *r)
-{
-	struct site *old = domain->site;
-	domain->looking = false;
-	if (domain->site != NULL)
-		dispatch_refresh(q, domain->site, true);
-	point_to(domain, NULL);
-	domain->refused = reply_class(r) == 5;
-	struct delivery *d;
-	while ((d = TAILQ_FIRST(&domain->waiting)) != NULL) {
-		index_detach(q, d);
-		d->route_ms = (uint32_t)(core_now(q) - domain->asked);
-		settle_all(q, d, r);
-	}
-	if (old != NULL && (domain->refused || domain->unreached))
-		dispatch_sweep(q, old);
 }
 
 /* Would mail from there only go round and round? The next hop for a missing family may have this relay for the other.
@@ -143,6 +135,79 @@ static void enqueue(struct queue *q, struct domain *domain, struct delivery *d)
 	settle_all(q, d, &r);
 }
 
+static void serve_one(struct queue *q, struct domain *domain, struct delivery *d)
+{
+	index_detach(q, d);
+	d->route_ms = (uint32_t)(core_now(q) - domain->asked);
+	if (domain->answer != NULL) {
+		settle_all(q, d, domain->answer);
+	} else if (domain->site != NULL) {
+		enqueue(q, domain, d);
+	} else { /* neither any more: it is routed anew */
+		d->state = DELIVERY_DEFERRED;
+		d->due.kind = DUE_DELIVERY;
+		due_set(&q->due, &d->due, core_now(q));
+	}
+}
+
+void route_serve(struct queue *q, struct domain *domain)
+{
+	struct delivery *d = NULL;
+	bool busy = false;
+	unsigned most = domain->answer != NULL ? ANSWER_SLICE : SERVE_SLICE;
+	for (unsigned n = 0; n < most && domain->serving > 0; n++) {
+		busy = domain->answer != NULL && notifier_busy(q);
+		if (busy)
+			break;
+		d = TAILQ_FIRST(&domain->waiting);
+		if (d == NULL) {
+			domain->serving = 0;
+			break;
+		}
+		domain->serving--;
+		serve_one(q, domain, d);
+	}
+	if (domain->serving > 0) {
+		due_set(&q->due, &domain->serve_due,
+			core_now(q) + (busy && !notifier_slice_full(q) ? SERVE_BUSY_MS : 1));
+		return;
+	}
+	free(domain->answer);
+	domain->answer = NULL;
+}
+
+/* All that wait now get what came of the look-up, in slices: `r`, or NULL: they go to the site. */
+static void serve(struct queue *q, struct domain *domain, const struct reply *r)
+{
+	bool under_way = domain->serve_due.place != 0;
+	if (r == NULL) {
+		free(domain->answer);
+		domain->answer = NULL;
+	} else {
+		if (domain->answer == NULL)
+			domain->answer = malloc(sizeof *domain->answer);
+		if (domain->answer != NULL)
+			*domain->answer = *r;
+	}
+	domain->serving = domain->waiting_count;
+	if (!under_way)
+		route_serve(q, domain);
+}
+
+/* All that wait for the domain end their attempt with this. */
+static void answer_waiting(struct queue *q, struct domain *domain, const struct reply *r)
+{
+	struct site *old = domain->site;
+	domain->looking = false;
+	if (domain->site != NULL)
+		dispatch_refresh(q, domain->site, true);
+	point_to(domain, NULL);
+	domain->refused = reply_class(r) == 5;
+	serve(q, domain, r);
+	if (old != NULL && (domain->refused || domain->unreached))
+		dispatch_sweep(q, old);
+}
+
 /* The race may start: everybody to the site. */
 static void go_to_site(struct queue *q, struct domain *domain)
 {
@@ -161,12 +226,7 @@ static void go_to_site(struct queue *q, struct domain *domain)
 	dispatch_refresh(q, s, domain->hops->complete);
 	if (old != NULL && old != s)
 		dispatch_refresh(q, old, true); /* nothing comes there any more */
-	struct delivery *d;
-	while ((d = TAILQ_FIRST(&domain->waiting)) != NULL) {
-		index_detach(q, d);
-		d->route_ms = (uint32_t)(core_now(q) - domain->asked);
-		enqueue(q, domain, d);
-	}
+	serve(q, domain, NULL);
 	if (old != NULL && old != s)
 		dispatch_sweep(q, old);
 }
@@ -223,7 +283,7 @@ static void unreached(struct queue *q, struct domain *domain)
 {
 	char why[WAY_WHY], what[HOST_TEXT + 64];
 	struct hops *h = domain->hops;
-	const struct conf_relay *relay = family_relay(q, domain, way_family(h));
+	const struct conf_relay *relay = family_relay(q, domain, way_only(h));
 	struct reply r;
 	COUNT(unreached);
 	way_why(q->reach, h, why);
@@ -409,6 +469,7 @@ void route_delivery(struct queue *q, struct delivery *d)
 	}
 	d->state = DELIVERY_ROUTING;
 	TAILQ_INSERT_TAIL(&domain->waiting, d, link);
+	domain->waiting_count++;
 	if (!domain->looking)
 		ask(q, domain);
 }

@@ -9,6 +9,8 @@
 void route_delivery(struct queue *q, struct delivery *d);
 /* The resolution delay of a domain is over. */
 void route_domain_due(struct queue *q, struct domain *domain);
+/* DUE_SERVE: the next ones of those that waited for the look-up get what came of it. */
+void route_serve(struct queue *q, struct domain *domain);
 /* Has the domain an answer that still holds? */
 bool route_is_fresh(const struct queue *q, const struct domain *domain);
 /* Does the delivery belong to other answers than those it has: was its message redirected since? Then it is to be taken

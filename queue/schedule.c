@@ -4,8 +4,11 @@
 #include "queue/deadline.h"
 #include "queue/dispatch.h"
 #include "queue/index.h"
+#include "queue/notifier.h"
 #include "queue/retry.h"
 #include "queue/route.h"
+#include "queue/settle.h"
+#include "queue/suspension.h"
 
 enum { LOOK_UP_MS = 30000 };
 
@@ -19,6 +22,12 @@ static uint64_t not_too_late(const struct queue *q, const struct delivery *d, ui
 /* It is due: on its way, unless its sender wants it later, or not any more. */
 static void try_delivery(struct queue *q, struct delivery *d)
 {
+	struct message *m = d->message;
+	if (m->flags & ENVELOPE_RETURNING) {
+		/* begun before a restart */
+		settle_return(q, m, m->reason ? m->reason : "");
+		return;
+	}
 	if (!deadline_stops(q, d))
 		route_delivery(q, d);
 }
@@ -58,7 +67,7 @@ void schedule_all(struct queue *q)
 		deadline_watch(q, m);
 		for (unsigned i = 0; i < m->delivery_count; i++) {
 			struct delivery *d = &m->deliveries[i];
-			if (m->flags & (ENVELOPE_HELD | ENVELOPE_DAMAGED)) {
+			if ((m->flags & (ENVELOPE_HELD | ENVELOPE_DAMAGED)) && !(m->flags & ENVELOPE_RETURNING)) {
 				d->state = DELIVERY_HELD;
 				continue;
 			}
@@ -114,7 +123,8 @@ static void site_due(struct queue *q, struct site *s)
 
 uint64_t schedule_run(struct queue *q, unsigned budget)
 {
-	for (unsigned n = 0; n < budget; n++) {
+	q->slice_notices = 0;
+	for (unsigned n = 0; n < budget && (n == 0 || !notifier_slice_full(q)); n++) {
 		struct due *due = due_first(&q->due);
 		if (due == NULL)
 			return UINT64_MAX;
@@ -136,6 +146,12 @@ uint64_t schedule_run(struct queue *q, unsigned budget)
 			break;
 		case DUE_SWEEP:
 			dispatch_sweep_slice(q, LETTER_OF(due, struct site, sweep_due));
+			break;
+		case DUE_SERVE:
+			route_serve(q, LETTER_OF(due, struct domain, serve_due));
+			break;
+		case DUE_RESUME:
+			suspension_slice(q);
 			break;
 		case DUE_DOMAIN:
 			route_domain_due(q, LETTER_OF(due, struct domain, due));

@@ -43,9 +43,12 @@ void settle_paths(struct queue *q, struct delivery *d, const struct path_try *pa
 {
 	(void)q;
 	struct attempt *a = d->tries->attempt;
-	for (unsigned i = 0; i < count; i++)
-		if (attempt_add_path(a, &paths[i]) == 0 && (int)i == used)
-			a->used = (int16_t)(a->path_count - 1);
+	for (unsigned i = 0; i < count; i++) {
+		if ((int)i == used)
+			attempt_use_path(a, &paths[i]);
+		else if (a->path_count < ATTEMPT_PATHS_MAX - ATTEMPT_USED_MAX)
+			attempt_add_path(a, &paths[i]);
+	}
 }
 
 void settle_rcpt(struct queue *q, struct delivery *d, uint16_t index, enum rcpt_status status, const struct reply *r)
@@ -56,12 +59,24 @@ void settle_rcpt(struct queue *q, struct delivery *d, uint16_t index, enum rcpt_
 			LF_STR("what", "a recipient's outcome could not be kept"));
 }
 
+int settle_reserve(struct queue *q, struct delivery *d, unsigned answers)
+{
+	enum { BESIDE = 4 }; /* answers that are given to the rest, and for time that is over */
+	struct tries *t = d->tries;
+	(void)q;
+	if (attempt_reserve(t->attempt, d->count, answers + BESIDE) != 0)
+		return -ENOMEM;
+	if (t->outcome == NULL)
+		t->outcome = entry_reserve();
+	return t->outcome == NULL ? -ENOMEM : entry_make_room(t->outcome, attempt_encoded_most(t->attempt));
+}
+
 static int by_index(const void *key, const void *row)
 {
 	return (int)*(const uint16_t *)key - (int)((const struct attempt_rcpt *)row)->index;
 }
 
-static const struct attempt_rcpt *find_row(const struct attempt *a, uint16_t index)
+static struct attempt_rcpt *find_row(const struct attempt *a, uint16_t index)
 {
 	return a->rcpt_count == 0 ? NULL : bsearch(&index, a->rcpts, a->rcpt_count, sizeof *a->rcpts, by_index);
 }
@@ -104,13 +119,13 @@ static void log_rows(const struct queue *q, const struct delivery *d)
 	const struct tries *t = d->tries;
 	const struct attempt *a = t->attempt;
 	const struct message *m = d->message;
-	const struct path_try *p = a->used >= 0 ? &a->paths[a->used] : NULL;
 	uint64_t now = core_now(q);
 	uint64_t all = now > d->since ? now - d->since : 0;
 	uint64_t known = (uint64_t)d->route_ms + t->race_ms + t->transfer_ms;
 	char next[CLOCK_STAMP], reply[REPLY_TEXT_MAX + 32];
 	for (unsigned i = 0; i < a->rcpt_count; i++) {
 		const struct attempt_rcpt *row = &a->rcpts[i];
+		const struct path_try *p = attempt_path(a, row);
 		struct delivery *owner;
 		const struct rcpt *r = message_rcpt(d->message, row->index, &owner);
 		count_row(t, row->status, p);
@@ -120,7 +135,7 @@ static void log_rows(const struct queue *q, const struct delivery *d)
 			LF_FAMILY("family", p ? path_family(p) : 0), LF_STR("via", p ? path_via(p) : NULL),
 			LF_MS("queue", all > known ? all - known : 0), LF_MS("route", d->route_ms),
 			LF_MS("race", t->race_ms), LF_MS("transfer", t->transfer_ms),
-			LF_NUM("attempts", d->attempts + (t->waiting ? 0u : 1u)),
+			LF_NUM("attempts", d->attempts + (a->waited ? 0u : 1u)),
 			LF_STR("next", row->status == RCPT_QUEUED && a->next_ms ? clock_stamp(a->next_ms, next) : NULL),
 			LF_STR("reply", reply_format(&a->replies[row->reply], reply, sizeof reply)));
 	}
@@ -134,6 +149,12 @@ static bool any_row(const struct attempt *a, uint8_t status)
 	return false;
 }
 
+/* Does an operator keep it from being tried, or has nothing been tried since one did? */
+static bool is_kept_from(const struct delivery *d)
+{
+	return d->site != NULL && (d->site->suspension != NULL || d->site->untried);
+}
+
 /* Deferred rows fail for want of time, with what was said last: the time of DELIVERBY has passed, or the message is too
  * old. */
 static void expire_rows(struct queue *q, struct delivery *d)
@@ -143,7 +164,7 @@ static void expire_rows(struct queue *q, struct delivery *d)
 	char span[CLOCK_SPAN], last[REPLY_TEXT_MAX];
 	if (age_late(q, m) && (m->flags & ENVELOPE_BY_RETURN))
 		d->tries->late = true;
-	else if (age_expired(q, d))
+	else if (age_expired(q, d) && !(d->tries->attempt->waited && is_kept_from(d)))
 		d->tries->expired = true;
 	else
 		return;
@@ -157,9 +178,10 @@ static void expire_rows(struct queue *q, struct delivery *d)
 			d->tries->late ? "not delivered in the time that the sender allows, after"
 				       : "could not be delivered for",
 			span, reply_format(&a->replies[a->rcpts[i].reply], last, sizeof last));
-		uint16_t cause = a->rcpts[i].reply;
-		settle_rcpt(q, d, a->rcpts[i].index, RCPT_FAILED, &r);
-		a->rcpts[i].cause = cause;
+		const struct attempt_rcpt was = a->rcpts[i];
+		settle_rcpt(q, d, was.index, RCPT_FAILED, &r);
+		a->rcpts[i].cause = was.reply;
+		a->rcpts[i].path = was.path;
 		COUNT(recipients_expired);
 	}
 }
@@ -183,7 +205,7 @@ static void return_now(struct queue *q, struct message *m);
 static bool take_back(struct queue *q, struct delivery *d)
 {
 	struct message *m = d->message;
-	if (!m->returning || m->removing)
+	if ((m->flags & ENVELOPE_RETURNING) == 0 || m->removing)
 		return index_take_back(q, d);
 	d->state = DELIVERY_HELD;
 	if (m->open > 0 && !index_in_transfer(m))
@@ -191,10 +213,9 @@ static bool take_back(struct queue *q, struct delivery *d)
 	return true;
 }
 
-static void go_on_alone(struct queue *q, struct delivery *d, uint64_t next_at)
+static void go_on_alone(struct queue *q, struct delivery *d, bool tried, uint64_t next_at)
 {
 	struct message *m = d->message;
-	bool tried = d->tries == NULL || !d->tries->waiting;
 	tries_free(d);
 	if (tried && d->attempts < UINT16_MAX)
 		d->attempts++;
@@ -206,32 +227,36 @@ static void go_on_alone(struct queue *q, struct delivery *d, uint64_t next_at)
 		index_settle(q, m);
 		return;
 	}
-	if (take_back(q, d))
+	if (take_back(q, d)) {
+		index_settle(q, m);
 		return;
+	}
 	if (d->again)
 		next_at = core_now(q);
 	d->again = false;
 	d->state = DELIVERY_DEFERRED;
 	d->due.kind = DUE_DELIVERY;
-	d->since = next_at;
+	/* who was due before and was only looked at keeps that time: it is how long it has waited for its turn */
+	if (tried || d->since > core_now(q) || next_at > core_now(q))
+		d->since = next_at;
 	due_set(&q->due, &d->due, next_at);
 }
 
 /* The attempt is over and written down: the delivery goes to where it belongs now, and with it those that were settled
  * by the same outcome. */
-static void go_on(struct queue *q, struct delivery *d, uint64_t next_at)
+static void go_on(struct queue *q, struct delivery *d, bool tried, uint64_t next_at)
 {
 	struct message *m = d->message;
 	for (unsigned i = 0; d->joined && i < m->delivery_count; i++) {
 		struct delivery *other = &m->deliveries[i];
-		m->returning = false;
+		m->flags &= ~(uint32_t)ENVELOPE_RETURNING;
 		if (other == d || !other->joined)
 			continue;
 		other->joined = false;
-		go_on_alone(q, other, next_at);
+		go_on_alone(q, other, tried, next_at);
 	}
 	d->joined = false;
-	go_on_alone(q, d, next_at);
+	go_on_alone(q, d, tried, next_at);
 }
 
 static void post_outcome(struct queue *q, struct entry *e);
@@ -257,7 +282,7 @@ static void on_outcome(struct entry *e, int status)
 	if (status == 0) {
 		apply_rows(q, d, e->attempt);
 		notifier_stored(q, e);
-		go_on(q, d, d->due.at);
+		go_on(q, d, !e->attempt->waited, d->due.at);
 		return;
 	}
 	LOG_ERR("bounce-not-stored", LF_ID("id", d->message->id), LF_STR("error", strerror(-status)),
@@ -266,7 +291,7 @@ static void on_outcome(struct entry *e, int status)
 	struct entry *alone = entry_new(q, d->message, RECORD_OUTCOME, on_outcome);
 	if (alone == NULL) {
 		apply_rows(q, d, e->attempt);
-		go_on(q, d, d->due.at);
+		go_on(q, d, !e->attempt->waited, d->due.at);
 		return;
 	}
 	alone->delivery = d;
@@ -285,7 +310,7 @@ static void post_outcome(struct queue *q, struct entry *e)
 		LF_STR("what", "an outcome could not be written; it is tried again"));
 	struct delivery *d = e->delivery;
 	entry_drop(e);
-	go_on(q, d, core_now(q) + retry_of(q, d).first);
+	go_on(q, d, true, core_now(q) + retry_of(q, d).first);
 }
 
 static void on_notices_ready(struct queue *q, struct entry *e, bool made)
@@ -336,17 +361,20 @@ static void write_outcome(struct queue *q, struct delivery *d)
 {
 	struct message *m = d->message;
 	struct tries *t = d->tries;
-	struct entry *e = entry_new(q, m, RECORD_OUTCOME, on_outcome);
+	struct entry *e = t->outcome ? entry_begin(t->outcome, q, m, RECORD_OUTCOME, on_outcome)
+				     : entry_new(q, m, RECORD_OUTCOME, on_outcome);
+	t->outcome = NULL;
 	if (e == NULL) {
 		LOG_ERR("no-memory", LF_ID("id", m->id),
 			LF_STR("what", "an outcome could not be written; it is tried again"));
-		go_on(q, d, core_now(q) + retry_of(q, d).first);
+		go_on(q, d, true, core_now(q) + retry_of(q, d).first);
 		return;
 	}
 	e->delivery = d;
 	e->attempt = t->attempt;
 	e->expired = t->expired;
 	e->late = t->late;
+	e->tried_ms = t->tried_ms;
 	t->attempt = NULL;
 	log_untold(q, m, e->attempt);
 	unsigned kinds = telling_kinds(q, m, e->attempt);
@@ -370,19 +398,21 @@ void settle_end(struct queue *q, struct delivery *d, const struct reply *rest, u
 		expire_rows(q, d);
 	telling_waiting(q, d);
 	if (any_row(a, RCPT_QUEUED)) {
+		if (d->again)
+			next_at = core_now(q);
 		keep_greylisted(d);
 		/* in steady time: the wall clock may step before the outcome is durable */
 		d->due.at = next_time(q, d, next_at);
 		a->next_ms = core_wall(q, d->due.at);
 		for (unsigned i = 0; i < a->rcpt_count; i++) {
 			char text[REPLY_TEXT_MAX + 32];
-			if (a->rcpts[i].status == RCPT_QUEUED && !t->waiting) {
+			if (a->rcpts[i].status == RCPT_QUEUED && !a->waited) {
 				index_set_reason(q, d, reply_format(&a->replies[a->rcpts[i].reply], text, sizeof text));
 				break;
 			}
 		}
 	}
-	if (!t->waiting || !any_row(a, RCPT_QUEUED))
+	if (!a->waited || !any_row(a, RCPT_QUEUED))
 		log_rows(q, d);
 	write_outcome(q, d);
 }
@@ -394,16 +424,59 @@ void settle_end_at_rest(struct queue *q, struct delivery *d, const struct reply 
 		d->due.at = core_now(q);
 }
 
+/* The sender is not told with this record: with the attempt's last one, if that is still to come. */
+static void tell_later(struct entry *e)
+{
+	telling_undo(e->attempt);
+	for (unsigned i = 0; i < e->attempt->rcpt_count; i++) {
+		struct attempt_rcpt *row =
+			e->delivery->tries ? find_row(e->delivery->tries->attempt, e->attempt->rcpts[i].index) : NULL;
+		if (row != NULL)
+			row->told |= TOLD_RELAYED;
+	}
+}
+
 static void on_interim(struct entry *e, int status)
 {
-	(void)status;
+	if (status == 0)
+		notifier_stored(e->queue, e);
+	else
+		tell_later(e); /* what was delivered is written down at the end of the attempt too */
 	apply_rows(e->queue, e->delivery, e->attempt);
 	index_settle(e->queue, e->message);
 }
 
+static void post_interim(struct queue *q, struct entry *e, bool made)
+{
+	(void)q;
+	if (!made)
+		tell_later(e);
+	if (attempt_encode(e->attempt, &e->meta) == 0)
+		entry_post(e);
+	else
+		entry_drop(e);
+}
+
+/* Those that were delivered and are not written down yet; the notices that they ask for go with this record. */
+static int take_delivered(struct attempt *a, struct attempt *part)
+{
+	for (unsigned i = 0; i < a->rcpt_count; i++) {
+		struct attempt_rcpt *row = &a->rcpts[i];
+		const struct path_try *path = attempt_path(a, row);
+		if (row->status != RCPT_DELIVERED || row->noted)
+			continue;
+		if (path != NULL && (part->used < 0 || !endpoint_equal(&part->paths[part->used].to, &path->to)))
+			attempt_use_path(part, path);
+		if (attempt_set_rcpt(part, row->index, RCPT_DELIVERED, &a->replies[row->reply]) != 0)
+			return -ENOMEM;
+		part->rcpts[part->rcpt_count - 1].told = row->told;
+	}
+	return 0;
+}
+
 void settle_interim(struct queue *q, struct delivery *d)
 {
-	const struct attempt *a = d->tries->attempt;
+	struct attempt *a = d->tries->attempt;
 	struct attempt *part = attempt_new(a->when_ms, a->site);
 	struct entry *e = part ? entry_new(q, d->message, RECORD_OUTCOME, on_interim) : NULL;
 	if (e == NULL) {
@@ -412,34 +485,40 @@ void settle_interim(struct queue *q, struct delivery *d)
 	}
 	e->attempt = part;
 	e->delivery = d;
-	int err = 0;
-	for (unsigned i = 0; err == 0 && i < a->rcpt_count; i++)
-		if (a->rcpts[i].status == RCPT_DELIVERED && !a->rcpts[i].noted)
-			err = attempt_set_rcpt(part, a->rcpts[i].index, RCPT_DELIVERED, &a->replies[a->rcpts[i].reply]);
-	if (err == 0 && part->rcpt_count > 0)
-		err = attempt_encode(part, &e->meta);
-	if (err != 0 || part->rcpt_count == 0) {
+	if (take_delivered(a, part) != 0 || part->rcpt_count == 0) {
 		entry_drop(e);
 		return;
 	}
 	for (unsigned i = 0; i < a->rcpt_count; i++)
-		a->rcpts[i].noted |= a->rcpts[i].status == RCPT_DELIVERED;
-	entry_post(e);
+		if (a->rcpts[i].status == RCPT_DELIVERED) {
+			a->rcpts[i].noted = true;
+			a->rcpts[i].told = 0;
+		}
+	unsigned kinds = telling_kinds(q, d->message, part);
+	if (kinds == 0)
+		post_interim(q, e, true);
+	else
+		notifier_start(q, e, kinds, post_interim);
+}
+
+/* Who was answered in an attempt that waited for its next connection keeps that. */
+static void settle_rest(struct queue *q, struct delivery *d, enum rcpt_status status, const struct reply *r)
+{
+	for (unsigned i = d->first; i < d->first + d->count; i++)
+		if (d->message->rcpts[i].status == RCPT_QUEUED && !settle_answered(d, d->message->rcpts[i].index))
+			settle_rcpt(q, d, d->message->rcpts[i].index, status, r);
 }
 
 void settle_all(struct queue *q, struct delivery *d, const struct reply *r)
 {
 	if (settle_begin(q, d) != 0) {
-		go_on(q, d, core_now(q) + retry_of(q, d).first);
+		go_on(q, d, true, core_now(q) + retry_of(q, d).first);
 		return;
 	}
 	struct reply soft;
 	if (soft_bounce(q, d, r, &soft))
 		r = &soft;
-	enum rcpt_status status = reply_class(r) == 5 ? RCPT_FAILED : RCPT_QUEUED;
-	for (unsigned i = d->first; i < d->first + d->count; i++)
-		if (d->message->rcpts[i].status == RCPT_QUEUED)
-			settle_rcpt(q, d, d->message->rcpts[i].index, status, r);
+	settle_rest(q, d, reply_class(r) == 5 ? RCPT_FAILED : RCPT_QUEUED, r);
 	settle_end(q, d, r, 0);
 }
 
@@ -447,22 +526,46 @@ void settle_discard(struct queue *q, struct delivery *d, const char *route)
 {
 	struct reply r;
 	if (settle_begin(q, d) != 0) {
-		go_on(q, d, core_now(q) + retry_of(q, d).first);
+		go_on(q, d, true, core_now(q) + retry_of(q, d).first);
 		return;
 	}
 	reply_set(&r, 250, "2.0.0", "discarded by route %s", route);
 	d->tries->discarded = true;
-	for (unsigned i = d->first; i < d->first + d->count; i++)
-		if (d->message->rcpts[i].status == RCPT_QUEUED)
-			settle_rcpt(q, d, d->message->rcpts[i].index, RCPT_DELIVERED, &r);
+	settle_rest(q, d, RCPT_DELIVERED, &r);
+	settle_end(q, d, &r, 0);
+}
+
+static bool has_answers(const struct delivery *d)
+{
+	return d->tries != NULL && d->tries->attempt->rcpt_count > 0;
+}
+
+static void end_early(struct queue *q, struct delivery *d)
+{
+	struct reply r;
+	reply_set(&r, 451, "4.4.2", "the attempt was ended here before all recipients had their turn");
 	settle_end(q, d, &r, 0);
 }
 
 void settle_cancel(struct queue *q, struct delivery *d)
 {
-	tries_free(d);
-	d->state = DELIVERY_IDLE;
-	take_back(q, d);
+	if (has_answers(d))
+		end_early(q, d);
+	else
+		go_on_alone(q, d, false, core_now(q));
+}
+
+void settle_answers(struct queue *q, struct message *m)
+{
+	for (unsigned i = 0; i < m->delivery_count; i++) {
+		struct delivery *d = &m->deliveries[i];
+		bool waits = d->state == DELIVERY_READY || d->state == DELIVERY_ROUTING ||
+			     d->state == DELIVERY_DEFERRED || d->state == DELIVERY_HELD;
+		if (!waits || !has_answers(d))
+			continue;
+		index_detach(q, d);
+		end_early(q, d);
+	}
 }
 
 /* Nothing of the message is in transfer. Its deliveries wait for what becomes of the one attempt. */
@@ -478,8 +581,10 @@ static void return_now(struct queue *q, struct message *m)
 		tries_free(d);
 		d->state = DELIVERY_SETTLING;
 		d->joined = true;
-		if (first == NULL && begin(q, d, "") == 0)
+		if (first == NULL && begin(q, d, "") == 0) {
 			first = d;
+			d->tries->attempt->waited = true; /* nothing was tried */
+		}
 		for (unsigned j = d->first; first != NULL && j < d->first + d->count; j++)
 			if (m->rcpts[j].status == RCPT_QUEUED)
 				settle_rcpt(q, first, m->rcpts[j].index, RCPT_FAILED, &r);
@@ -490,7 +595,7 @@ static void return_now(struct queue *q, struct message *m)
 			if (m->deliveries[i].joined)
 				first = &m->deliveries[i];
 		if (first != NULL)
-			go_on(q, first, core_now(q) + retry_of(q, first).first);
+			go_on(q, first, true, core_now(q) + retry_of(q, first).first);
 		return;
 	}
 	log_rows(q, first);
@@ -499,7 +604,8 @@ static void return_now(struct queue *q, struct message *m)
 
 void settle_return(struct queue *q, struct message *m, const char *reason)
 {
-	index_return(q, m, reason);
+	settle_answers(q, m);
+	index_return(q, m, reason, false);
 	if (!index_in_transfer(m))
 		return_now(q, m);
 }
@@ -508,10 +614,13 @@ void settle_waiting(
 	struct queue *q, struct delivery *d, const struct attempt *fault, const struct reply *why, uint64_t next_at)
 {
 	if (settle_begin(q, d) != 0) {
-		go_on(q, d, core_now(q) + retry_of(q, d).first);
+		go_on(q, d, true, core_now(q) + retry_of(q, d).first);
 		return;
 	}
-	d->tries->waiting = true;
+	/* with some answers it is the end of an attempt that was waiting for its next connection */
+	d->tries->attempt->waited = d->tries->attempt->rcpt_count == 0;
+	if (d->tries->attempt->waited)
+		d->tries->tried_ms = fault ? fault->when_ms : 0;
 	if (fault != NULL)
 		settle_paths(q, d, fault->paths, fault->path_count, -1);
 	settle_end(q, d, why, next_at);

@@ -10,7 +10,7 @@
 #include "conf/counter.h"
 #include "queue/due.h"
 
-enum { VERSION = 1, SWEEP_MS = 60000, SWEEPS_A_TICK = 200, WHO_MAX = 64 };
+enum { VERSION = 1, SWEEP_MS = 60000, SWEEPS_A_TICK = 200, FREED_A_SLICE = 100, WHO_MAX = 64 };
 #define STATE_NAME "suspended"
 
 /* "[192.0.2.1]:25" is the name of a site, though it is a pattern too. */
@@ -27,15 +27,20 @@ void suspension_meet(struct queue *q, struct site *s)
 	TAILQ_FOREACH (p, &q->suspensions, next)
 		if (is_meant(p->pattern, s->lane.site))
 			break;
-	if (p != NULL && s->suspension == NULL)
+	if (p != NULL) {
 		TAILQ_INSERT_TAIL(&q->sites_suspended, s, suspended);
+		TAILQ_INSERT_TAIL(&p->sites, s, of_suspension);
+	}
 	s->suspension = p;
+	s->untried |= p != NULL;
 }
 
 void suspension_part(struct queue *q, struct site *s)
 {
-	if (s->suspension != NULL)
-		TAILQ_REMOVE(&q->sites_suspended, s, suspended);
+	if (s->suspension == NULL)
+		return;
+	TAILQ_REMOVE(&q->sites_suspended, s, suspended);
+	TAILQ_REMOVE(&s->suspension->sites, s, of_suspension);
 	s->suspension = NULL;
 }
 
@@ -47,21 +52,6 @@ static void meet_all(struct queue *q, const struct suspension *p)
 			suspension_meet(q, s);
 }
 
-/* Its sites go on, unless another suspension names them: each in its turn of what is due. */
-static void free_sites(struct queue *q, const struct suspension *p)
-{
-	struct site *s, *next;
-	for (s = TAILQ_FIRST(&q->sites_suspended); s != NULL; s = next) {
-		next = TAILQ_NEXT(s, suspended);
-		if (s->suspension != p)
-			continue;
-		suspension_part(q, s);
-		suspension_meet(q, s);
-		if (s->suspension == NULL && (!s->resting || s->probe_due))
-			due_set(&q->due, &s->due, core_now(q));
-	}
-}
-
 /* ---- suspensions ---- */
 
 static void destroy(struct suspension *p)
@@ -71,6 +61,34 @@ static void destroy(struct suspension *p)
 	free(p->who);
 	free(p->text);
 	free(p);
+}
+
+/* The site goes on, unless another suspension names it: in its turn of what is due. */
+static void free_site(struct queue *q, struct site *s)
+{
+	suspension_part(q, s);
+	suspension_meet(q, s);
+	if (s->suspension == NULL && (!s->resting || s->probe_due))
+		due_set(&q->due, &s->due, core_now(q));
+}
+
+void suspension_slice(struct queue *q)
+{
+	struct suspension *p;
+	unsigned n = 0;
+	while ((p = TAILQ_FIRST(&q->suspensions_ended)) != NULL) {
+		struct site *s;
+		while (n < FREED_A_SLICE && (s = TAILQ_FIRST(&p->sites)) != NULL) {
+			free_site(q, s);
+			n++;
+		}
+		if (n == FREED_A_SLICE)
+			break;
+		TAILQ_REMOVE(&q->suspensions_ended, p, next);
+		destroy(p);
+	}
+	if (p != NULL)
+		due_set(&q->due, &q->resume_due, core_now(q) + 1);
 }
 
 static char *text_of(const char *reason, uint64_t until_ms)
@@ -90,6 +108,7 @@ static struct suspension *make(
 	struct suspension *p = calloc(1, sizeof *p);
 	if (p == NULL)
 		return NULL;
+	TAILQ_INIT(&p->sites);
 	p->pattern = strdup(pattern);
 	p->reason = strdup(reason);
 	p->who = strdup(who);
@@ -113,8 +132,12 @@ static void take_out(struct queue *q, struct suspension *p)
 {
 	TAILQ_REMOVE(&q->suspensions, p, next);
 	COUNT_SET(suspensions, --q->suspension_count);
-	free_sites(q, p);
-	destroy(p);
+	if (TAILQ_EMPTY(&p->sites)) {
+		destroy(p);
+		return;
+	}
+	TAILQ_INSERT_TAIL(&q->suspensions_ended, p, next);
+	due_set(&q->due, &q->resume_due, core_now(q));
 }
 
 static int put_text(struct buf *out, const char *text)
@@ -269,6 +292,8 @@ void suspension_load(struct queue *q)
 {
 	struct buf content;
 	buf_init(&content, SIDESTATE_MAX + 1);
+	TAILQ_INIT(&q->suspensions_ended);
+	q->resume_due = (struct due){.kind = DUE_RESUME};
 	q->suspended_file = (struct sidestate){.name = STATE_NAME, .version = VERSION, .home = q->mailbox};
 	buf_init(&q->suspended_file.content, SIDESTATE_MAX);
 	buf_init(&q->suspended_file.writing, SIDESTATE_MAX);
@@ -290,6 +315,10 @@ void suspension_free_all(struct queue *q)
 	struct suspension *p;
 	while ((p = TAILQ_FIRST(&q->suspensions)) != NULL) {
 		TAILQ_REMOVE(&q->suspensions, p, next);
+		destroy(p);
+	}
+	while ((p = TAILQ_FIRST(&q->suspensions_ended)) != NULL) {
+		TAILQ_REMOVE(&q->suspensions_ended, p, next);
 		destroy(p);
 	}
 	q->suspension_count = 0;

@@ -1,9 +1,10 @@
 /* queue/suspension.h: sites to which an operator has suspended deliveries: no new connection is made to them. State.
  *
  * A suspension names a site as `relayq summary` does, or is a shell pattern of such names; the site need not exist yet.
- * What is under way when it begins ends as usual. Mail for the site waits without an attempt and says so; it expires
- * and its senders are warned as if no path to the site worked, looked at once a minute. A suspension ends by itself
- * when its time has come, or by an operator. All are kept in spool/state/suspended. */
+ * What is under way when it begins ends as usual. Mail for the site waits without an attempt and says so; its
+ * senders are warned as if no path to the site worked, looked at once a minute, but it is not given up for its age
+ * before it was tried again after the end of the suspension. A suspension ends by itself when its time has come, or by
+ * an operator. All are kept in spool/state/suspended. */
 #ifndef QUEUE_SUSPENSION_H
 #define QUEUE_SUSPENSION_H
 
@@ -13,6 +14,7 @@ enum { SUSPENSIONS_MAX = 1000, SUSPENSION_PATTERN_MAX = 255, SUSPENSION_REASON_M
 
 struct suspension {
 	TAILQ_ENTRY(suspension) next;
+	struct site_list sites; /* that it stops */
 	char *pattern;
 	char *reason; /* as the operator gave it; "" */
 	char *who;
@@ -31,6 +33,8 @@ void suspension_free_all(struct queue *q); /* after store_close() */
 int suspension_add(struct queue *q, const char *pattern, uint64_t for_ms, const char *reason, const char *who);
 /* Ends those whose pattern is this one, or is matched by it. Returns how many. */
 unsigned suspension_end(struct queue *q, const char *pattern, const char *who);
+/* DUE_RESUME: the next ones of the sites whose suspensions have ended go on. */
+void suspension_slice(struct queue *q);
 /* Once a second: ends what is over, has mail that waits looked at. */
 void suspension_tick(struct queue *q);
 

@@ -6,6 +6,7 @@
 #include "queue/control/inspect.h"
 #include "queue/core.h"
 #include "queue/index.h"
+#include "queue/notifier.h"
 #include "queue/schedule.h"
 #include "queue/settle.h"
 #include "queue/suspension.h"
@@ -14,6 +15,7 @@ enum { RECORDS_WAITING = 20000 };
 
 static int hold(struct queue *q, struct message *m, const struct queue_order *o)
 {
+	settle_answers(q, m);
 	index_hold(q, m, ENVELOPE_HELD, o->reason, false);
 	return 0;
 }
@@ -35,8 +37,8 @@ static int retry(struct queue *q, struct message *m, const struct queue_order *o
 
 static int take_out(struct queue *q, struct message *m, const struct queue_order *o)
 {
-	index_remove(q, m, o->reason);
-	return 0;
+	settle_answers(q, m);
+	return index_remove(q, m, o->reason);
 }
 
 static int give_back(struct queue *q, struct message *m, const struct queue_order *o)
@@ -74,6 +76,8 @@ static int judge(const struct message *m, const struct queue_order *o)
 			  (o->action == QUEUE_REDIRECT && strcmp(o->to, message_redirect(m)) == 0);
 	if (so_already)
 		return -EALREADY;
+	if (o->action == QUEUE_RETRY && stopped)
+		return -EBUSY;
 	return o->action == QUEUE_RELEASE && (m->flags & ENVELOPE_REMAINS) ? -EBADMSG : 0;
 }
 
@@ -82,13 +86,14 @@ int queue_act(struct queue *q, const struct queue_order *given, uint64_t id)
 	const struct deed *deed = &deeds[given->action];
 	struct queue_order o = *given;
 	struct message *m = index_get(q, id);
-	if (m == NULL || m->removing || m->returning || m->open == 0)
+	if (m == NULL || m->removing || (m->flags & ENVELOPE_RETURNING) || m->open == 0)
 		return -ENOENT;
 	int err = judge(m, &o);
 	if (err != 0 || o.dry_run)
 		return err;
 	if (q->ended)
 		return -ECANCELED;
+	bool in_transfer = given->action != QUEUE_RETRY && given->action != QUEUE_RELEASE && index_in_transfer(m);
 	if (o.reason == NULL || *o.reason == '\0')
 		o.reason = deed->reason;
 	LOG_INFO(deed->event, LF_ID("id", id), LF_ADDRESS("from", m->sender), LF_NUM("recipients", m->open),
@@ -97,12 +102,13 @@ int queue_act(struct queue *q, const struct queue_order *given, uint64_t id)
 				: *o.to			   ? o.to
 							   : "its routes"),
 		LF_STR("reason", *o.reason ? o.reason : NULL));
-	return deed->act(q, m, &o);
+	err = deed->act(q, m, &o);
+	return err != 0 ? err : in_transfer;
 }
 
 bool queue_is_behind(const struct queue *q)
 {
-	return q->writing > RECORDS_WAITING;
+	return q->writing > RECORDS_WAITING || notifier_busy(q);
 }
 
 int queue_suspend(struct queue *q, const char *pattern, uint64_t for_ms, const char *reason, const char *who)

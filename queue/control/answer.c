@@ -406,8 +406,6 @@ enum answer_state answer_step(struct answer *a, uint64_t now_ms)
 		[CONTROL_VERSION_VERB] = step_version,
 	};
 	a->now_ms = now_ms;
-	if (a->began_ms == 0)
-		a->began_ms = now_ms;
 	enum answer_state state = a->err == 0 ? steps[a->request.verb](a) : ANSWER_BROKEN;
 	return a->err == 0 ? state : ANSWER_BROKEN;
 }

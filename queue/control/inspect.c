@@ -172,6 +172,11 @@ uint64_t queue_list(struct queue *q, const struct queue_filter *f, uint64_t afte
 	return after;
 }
 
+uint64_t queue_newest(const struct queue *q)
+{
+	return idmap_last(&q->messages);
+}
+
 int queue_find(struct queue *q, const char *text, uint64_t *id)
 {
 	uint64_t first, last, found, next;

@@ -74,6 +74,8 @@ bool queue_filter_meets(const struct queue_filter *f, const struct rcpt_view *r)
 uint64_t queue_list(struct queue *q, const struct queue_filter *f, uint64_t after, unsigned budget,
 	bool (*each)(void *arg, const struct message_view *m), void *arg);
 
+/* The highest ID that is there; 0: none. What comes later has a higher one. */
+uint64_t queue_newest(const struct queue *q);
 /* The message whose ID begins so. 0; -ENOENT; -EINVAL (not an ID); -EEXIST (more than one begins so). */
 int queue_find(struct queue *q, const char *text, uint64_t *id);
 /* 0 or -ENOENT. */
@@ -114,11 +116,12 @@ struct queue_order {
 	const char *who;
 	bool dry_run; /* says what would come of it, and does nothing */
 };
-/* One message. 0 (durable soon; HOLD, REMOVE and BOUNCE of a message in transfer take effect when the transfer ends);
+/* One message. 0 (durable soon); 1 (likewise, but some of the message is in transfer: what that delivers is delivered,
+ * and the rest is held, removed, returned or redirected when it ends, also after a restart);
  * -ENOENT; -ECANCELED (the daemon ends now); -EALREADY (it is so already); -EBADMSG (what the spool has of it are
- * remains: it cannot be delivered). */
+ * remains: it cannot be delivered); -EBUSY (it is held: it is to be released first). */
 int queue_act(struct queue *q, const struct queue_order *o, uint64_t id);
-/* More records of what operators did wait for the disk than should: go on a little later. */
+/* More records or notices of what operators did wait for the disk than should: go on a little later. */
 bool queue_is_behind(const struct queue *q);
 
 /* ---- summaries: kept counts, no scan ---- */

@@ -141,8 +141,8 @@ int control_put_rcpt(struct buf *out, const struct rcpt_view *r)
 
 static json_t *reply_of(const struct reply *r)
 {
-	return json_pack(
-		"{s:i,s:o,s:o}", "code", (int)r->code, "enhanced", text_of(r->enhanced), "text", text_of(r->text));
+	return json_pack("{s:i,s:o,s:o,s:b}", "code", (int)r->code, "enhanced", text_of(r->enhanced), "text",
+		text_of(r->text), "own", (int)r->own);
 }
 
 static const char *family_word(enum family family)
@@ -179,8 +179,9 @@ static const char *envelope_address(const struct envelope *e, unsigned index)
 static json_t *attempt_rcpt_of(const struct attempt_rcpt *r, const struct envelope *e)
 {
 	static const char *const words[] = {"deferred", "delivered", "failed"};
-	return json_pack("{s:i,s:o,s:s,s:i}", "index", (int)r->index, "address", text_of(envelope_address(e, r->index)),
-		"status", r->status < 3 ? words[r->status] : "deferred", "reply", (int)r->reply);
+	return json_pack("{s:i,s:o,s:s,s:i,s:i}", "index", (int)r->index, "address",
+		text_of(envelope_address(e, r->index)), "status", r->status < 3 ? words[r->status] : "deferred",
+		"reply", (int)r->reply, "path", (int)r->path);
 }
 
 int control_put_attempt(struct buf *out, const struct attempt *a, const struct envelope *e)
@@ -199,10 +200,10 @@ int control_put_attempt(struct buf *out, const struct attempt *a, const struct e
 		json_decref(rcpts);
 		return -ENOMEM;
 	}
-	return put_line(out, json_pack("{s:s,s:o,s:o,s:o,s:o,s:i,s:o,s:o,s:o,s:i}", "type", "attempt", "when_ms",
+	return put_line(out, json_pack("{s:s,s:o,s:o,s:o,s:o,s:i,s:o,s:o,s:o,s:i,s:b}", "type", "attempt", "when_ms",
 				     number(a->when_ms), "took_ms", number(a->took_ms), "next_ms", number(a->next_ms),
 				     "site", text_of(a->site), "used", (int)a->used, "paths", paths, "replies", replies,
-				     "rcpts", rcpts, "rcpt_count", (int)a->rcpt_count));
+				     "rcpts", rcpts, "rcpt_count", (int)a->rcpt_count, "waited", (int)a->waited));
 }
 
 int control_put_content(struct buf *out, const uint8_t *p, size_t n)
@@ -306,10 +307,12 @@ int control_put_done(struct buf *out, const char *given, uint64_t id, int err)
 	};
 	char text[ID_TEXT];
 	const char *name = id != 0 ? id_format(id, text) : given;
-	if (err == 0)
-		return put_line(out, json_pack("{s:s,s:o,s:b}", "type", "done", "id", text_of(name), "ok", 1));
+	if (err >= 0)
+		return put_line(out, json_pack("{s:s,s:o,s:b,s:b}", "type", "done", "id", text_of(name), "ok", 1,
+					     "in_transfer", err));
 	enum control_error e = control_error_of(err);
 	const char *why = err == -EBADMSG     ? "its content is lost: it can be read or removed, not delivered"
+			  : err == -EBUSY     ? "it is held: release it first"
 			  : err == -ECANCELED ? "the daemon is stopping: say it again when it runs"
 					      : texts[e];
 	return put_line(out, json_pack("{s:s,s:o,s:b,s:s,s:s}", "type", "done", "id", text_of(name), "ok", 0, "code",

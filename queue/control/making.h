@@ -23,17 +23,17 @@ struct answer {
 	struct mailbox *home; /* of the thread on which it is made */
 	void (*wake)(void *arg);
 	void *arg;
-	uint64_t began_ms; /* wall time of the first step; 0: before that */
-	uint64_t now_ms;   /* of the step that runs */
-	uint64_t id;	   /* the message of show and cat */
-	uint64_t count;	   /* of what was written or done */
-	uint64_t refused;  /* actions */
+	uint64_t now_ms;  /* of the step that runs */
+	uint64_t id;	  /* the message of show and cat */
+	uint64_t count;	  /* of what was written or done */
+	uint64_t refused; /* actions */
 	unsigned phase;
-	unsigned cost; /* of the slice that runs */
-	unsigned from; /* show: the next recipient's place among the unfinished; actions: the next ID */
-	int err;       /* the first failure to write a line */
-	int result;    /* what came back from below: negative codes */
-	bool arrived;  /* history, content, trace: something came */
+	unsigned cost;	/* of the slice that runs */
+	uint64_t until; /* actions on conditions: the highest ID when it began; 0: not yet looked */
+	unsigned from;	/* show: the next recipient's place among the unfinished; actions: the next ID */
+	int err;	/* the first failure to write a line */
+	int result;	/* what came back from below: negative codes */
+	bool arrived;	/* history, content, trace: something came */
 	bool ended;
 	char *summary;
 	struct history_wait *history;

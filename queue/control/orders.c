@@ -3,7 +3,6 @@
 #include <errno.h>
 #include <string.h>
 
-#include "conf/id.h"
 #include "queue/control/making.h"
 
 static struct queue_order order_of(const struct answer *a, enum queue_action action)
@@ -15,7 +14,7 @@ static struct queue_order order_of(const struct answer *a, enum queue_action act
 
 static void count(struct answer *a, int err)
 {
-	if (err == 0)
+	if (err >= 0)
 		a->count++;
 	else
 		a->refused++;
@@ -26,10 +25,12 @@ static enum answer_state act_on_ids(struct answer *a, const struct queue_order *
 	const struct control_request *r = &a->request;
 	size_t n = json_array_size(r->ids);
 	for (unsigned left = ANSWER_ACTS; left != 0 && a->from < n && a->err == 0; left--, a->from++) {
+		if (queue_is_behind(a->queue))
+			return ANSWER_LATER;
 		const char *given = json_string_value(json_array_get(r->ids, a->from));
 		uint64_t id = 0;
 		int err = queue_find(a->queue, given, &id);
-		if (err == 0)
+		if (err >= 0)
 			err = queue_act(a->queue, o, id);
 		count(a, err);
 		answer_note(a, control_put_done(a->out, given, id, err));
@@ -54,13 +55,20 @@ static enum answer_state act_on_all(struct answer *a, const struct queue_order *
 {
 	struct control_request *r = &a->request;
 	struct found found = {.count = 0};
+	/* What comes later is not meant, and there might be no end of it. IDs say what that is; the clock does not, as
+	 * it may have been wrong when they were given, or set since. */
+	if (a->until == 0 && (a->until = queue_newest(a->queue)) == 0)
+		return answer_finish(a, 0);
 	if (queue_is_behind(a->queue))
 		return ANSWER_LATER;
 	r->after = queue_list(a->queue, &r->filter, r->after, ANSWER_LOOKED, take, &found);
 	for (unsigned i = 0; i < found.count && a->err == 0; i++) {
-		/* what came later was not meant, and there might be no end of it */
-		if (id_time_ms(found.ids[i]) > a->began_ms)
+		if (found.ids[i] > a->until)
 			return answer_finish(a, 0);
+		if (i > 0 && queue_is_behind(a->queue)) {
+			r->after = found.ids[i - 1];
+			return ANSWER_LATER;
+		}
 		int err = queue_act(a->queue, o, found.ids[i]);
 		count(a, err);
 		answer_note(a, control_put_done(a->out, "", found.ids[i], err));

@@ -26,7 +26,8 @@
  *   message   id arrival_ms size sender flags (array of words) reason [redirect] rcpt_count
  *             rcpts (list: the first CONTROL_RCPTS_LISTED; show: none, they follow one a line)
  *   rcpt      index address state attempts next_ms site reason
- *   attempt   when_ms took_ms next_ms site used paths replies rcpt_count rcpts (the first CONTROL_RCPTS_SHOWN)
+ *   attempt   when_ms took_ms next_ms site used paths replies (code enhanced text own) waited (nothing was tried)
+ *             rcpt_count rcpts (the first CONTROL_RCPTS_SHOWN: index address status, numbers of reply and path or -1)
  *   content   base64 (a piece of the message, in order)
  *   site      name recipients ages oldest_ms active connections concurrency resting probe_ms reason
  *             [suspended (why) [until_ms]]; "total" is alike
@@ -35,13 +36,11 @@
  *   others    recipients (that are in none of these groups)
  *   event     line (as in the log), fields (the same as an object)
  *   lost      lines (that a slow reader of tail did not get)
- *   done      id ok [code text] (one for each of `ids`, in their order, or for each message that was found)
- *   setting   block [title] key value (null: not set) from ("default", or FILE:LINE) help restart
- *   route     text
- *   candidate host address family preference usable why history
- *   path      as in an attempt: host address family preference fault fault_text started_ms [connect_ms] [greeting_ms]
- *             total_ms reply (code enhanced text)
- *   status    version storage spool messages recipients held damaged sites resting connections dials
+ *   done      id ok [in_transfer (it takes effect when that ends)] [code text] (one for each of `ids`, in their order,
+ * or for each message that was found) setting   block [title] key value (null: not set) from ("default", or FILE:LINE)
+ * help restart route     text candidate host address family preference usable why history path      as in an attempt:
+ * host address family preference fault fault_text started_ms [connect_ms] [greeting_ms] total_ms reply (code enhanced
+ * text own) status    version storage spool messages recipients held damaged sites resting connections dials
  *             journal_segments started_ms now_ms counters (object)
  *   version   version protocol
  *   end       v count now_ms [next (list: go on behind this ID)] [summary (trace)] [refused dry_run (actions)]

@@ -34,7 +34,7 @@
 	X(TOO_LONG, "too-long", "the reply was over the limit")                                                        \
 	X(LOCAL, "local", "this host could not open the connection")                                                   \
 	X(SUPERSEDED, "superseded", "given up because another path was greeted first")                                 \
-	X(FAMILY_REFUSED, "family-refused", "refused for its address family")   \
+	X(FAMILY_REFUSED, "family-refused", "refused for its address family")                                          \
 	X(SOURCE_REFUSED, "source-refused", "refused for this source address")
 
 enum fault {
@@ -67,6 +67,8 @@ struct path_try {
 	struct reply reply;   /* the peer's words, or ours for what the system said ("Connection refused") */
 };
 
+/* The family of an address that leads to `real`, FAMILY_NONE: to itself. */
+enum family way_family(const struct endpoint *to, const struct ip *real);
 /* The family that the peer sees: IPv4 behind NAT64. For policy, history and statistics. */
 enum family path_family(const struct path_try *p);
 
@@ -74,7 +76,7 @@ enum family path_family(const struct path_try *p);
 const char *path_via(const struct path_try *p);
 
 enum { PATH_TEXT = IP_TEXT + IP_TEXT + 32 };
-/* "[2001:db8::1]:25 over IPv6", or "IPv4 192.0.2.1 through NAT64 [64:ff9b::c000:201]:25" */
+/* "[2001:db8::1]:25 over IPv6", or "192.0.2.1 by NAT64 64:ff9b::c000:201" */
 const char *path_format(const struct path_try *p, char out[PATH_TEXT]);
 
 enum rcpt_status { RCPT_QUEUED, RCPT_DELIVERED, RCPT_FAILED };
@@ -85,6 +87,7 @@ struct attempt_rcpt {
 	uint8_t status; /* enum rcpt_status; RCPT_QUEUED is deferred */
 	uint8_t told;	/* TOLD_* (queue/mail/envelope.h): notices that go with this record */
 	uint16_t reply; /* index into `replies` */
+	int16_t path;	/* index of the path that had the mail then, and gave the reply unless that is our own; -1 */
 	bool noted;	/* not stored: its delivery is on its way to the disk already */
 	uint16_t cause; /* not stored: likewise, why it waited, where `reply` says that its time is over */
 };
@@ -96,23 +99,44 @@ struct attempt {
 	char site[HOST_TEXT];
 	struct path_try *paths;
 	uint16_t path_count;
-	int16_t used;	       /* index of the path over which the replies came; -1: none */
+	int16_t used;	       /* index of the path that has the mail now, or had it last; -1: none */
 	struct reply *replies; /* each different one once */
 	uint16_t reply_count;
-	struct attempt_rcpt *rcpts;
+	struct attempt_rcpt *rcpts; /* by index */
 	uint16_t rcpt_count;
+	uint16_t path_room, reply_room, rcpt_room; /* not stored */
+	bool waited; /* nothing was tried: only how long it has waited came to something */
 };
 
-enum { ATTEMPT_PATHS_MAX = 64, ATTEMPT_REPLIES_MAX = 64, ATTEMPTS_KEPT = 20, ATTEMPT_ENCODED_MAX = 262144 };
+enum {
+	ATTEMPT_PATHS_MAX = 64,
+	ATTEMPT_USED_MAX = 16, /* of these, kept free for paths that have the mail */
+	ATTEMPT_REPLIES_MAX = 64,
+	ATTEMPT_REPLIES_WHOLE = 44, /* of these, with the peer's words; the next ones with their codes alone */
+	ATTEMPT_REPLIES_CODES = 54, /* … up to here; then one for each class */
+	ATTEMPTS_KEPT = 20,
+	ATTEMPT_ENCODED_MAX = 262144
+};
 
 struct attempt *attempt_new(uint64_t when_ms, const char *site);
 void attempt_free(struct attempt *a); /* NULL is fine */
-/* Copies. 0, -ENOMEM, or -E2BIG past the limits above (then the last place is overwritten for replies, the path
- * dropped). */
+/* Copies. 0; -ENOMEM; -E2BIG: there are ATTEMPT_PATHS_MAX. */
 int attempt_add_path(struct attempt *a, const struct path_try *p);
-/* Finds or adds the reply and sets the recipient's row. */
+/* The same for the path that has the mail from now on: rows set from then on name it. If there is no room they name
+ * none. */
+void attempt_use_path(struct attempt *a, const struct path_try *p);
+/* Finds or adds the reply and sets the recipient's row, which names the path in use.
+ * What came before is never overwritten: past ATTEMPT_REPLIES_WHOLE different replies the words of further ones are
+ * dropped, past ATTEMPT_REPLIES_CODES their codes too but for the class, and they say so. 0; -ENOMEM, never if room for
+ * it was reserved; -E2BIG: UINT16_MAX recipients. */
 int attempt_set_rcpt(struct attempt *a, uint16_t index, enum rcpt_status status, const struct reply *r);
+/* Room for `rcpts` rows in all, and for `replies` different ones more. 0 or -ENOMEM. */
+int attempt_reserve(struct attempt *a, unsigned rcpts, unsigned replies);
+/* The path that the row names; NULL: none. */
+const struct path_try *attempt_path(const struct attempt *a, const struct attempt_rcpt *row);
 
+/* The most bytes that attempt_encode() appends, as long as nothing is added beyond what was reserved. */
+size_t attempt_encoded_most(const struct attempt *a);
 /* On-disk form, versioned; what decodes is checked as hostile input. 0 or a negative code (-EBADMSG). */
 int attempt_encode(const struct attempt *a, struct buf *out);
 int attempt_decode(struct attempt **out, const void *p, size_t n);

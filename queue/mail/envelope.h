@@ -33,6 +33,8 @@ enum {
 	ENVELOPE_BY_TRACE = 8192,
 	/* a notice about mail that has no sender, to the address for double bounces: nobody is told if it fails */
 	ENVELOPE_DOUBLE = 16384,
+	ENVELOPE_RETURNING =
+		32768, /* an operator returns it: as soon as nothing of it is in transfer; also after a restart */
 };
 
 /* NOTIFY (RFC 3461 §4.1); 0: not given, which means failures, and delays as this relay likes. */

@@ -221,7 +221,7 @@ void message_envelope(const struct message *m, struct envelope *out, struct enve
 		.sender = m->sender,
 		.client = m->client,
 		.helo = m->helo,
-		.reason = m->reason && (m->flags & (ENVELOPE_HELD | ENVELOPE_DAMAGED)) ? m->reason : "",
+		.reason = m->reason && (m->flags & (ENVELOPE_HELD | ENVELOPE_DAMAGED | ENVELOPE_RETURNING)) ? m->reason : "",
 		.envid = message_envid(m),
 		.redirect = message_redirect(m),
 		.by_ms = message_by_ms(m),

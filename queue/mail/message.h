@@ -98,9 +98,9 @@ struct message {
 	uint32_t open;	/* recipients that are not finished */
 	uint32_t flags; /* ENVELOPE_* */
 	bool in_file;
-	bool removing;	/* by hand, as soon as nothing of it is in transfer */
-	bool returning; /* to its sender, likewise */
-	uint16_t busy;	/* histories, moves and readers that look at it: it stays till they are done */
+	bool removing; /* by hand: nothing new begins for it */
+	bool removed;  /* … durably: it goes as soon as nothing of it is in transfer */
+	uint16_t busy; /* histories, moves and readers that look at it: it stays till they are done */
 };
 TAILQ_HEAD(message_list, message);
 

@@ -47,16 +47,19 @@ struct notice {
 	uint64_t notice_id;	/* queue ID of the notice itself: it stands in its Message-ID */
 	uint64_t now_ms;	/* wall time, like the others */
 	uint64_t id, arrival_ms;
-	const char *sender; /* reverse-path of the message; "": a double bounce */
-	const char *envid;  /* as the client gave it; NULL or "": not given */
-	unsigned flags;	    /* of the message: ENVELOPE_* */
-	uint64_t waited_ms; /* for so long it was tried */
-	uint64_t until_ms;  /* NOTICE_DELAYED: tried until then */
-	uint64_t by_ms;	    /* DELIVERBY; 0: none */
-	/* The last one; NULL if none was made (no route). With `used` >= 0 replies are the peer's. */
-	const struct attempt *attempt;
+	const char *sender;	       /* reverse-path of the message; "": a double bounce */
+	const char *envid;	       /* as the client gave it; NULL or "": not given */
+	unsigned flags;		       /* of the message: ENVELOPE_* */
+	uint64_t waited_ms;	       /* for so long it was tried */
+	uint64_t until_ms;	       /* NOTICE_DELAYED: tried until then */
+	uint64_t by_ms;		       /* DELIVERBY; 0: none */
+	const struct attempt *attempt; /* NULL if none was made */
+	/* Wall time of the last try that is known, if this attempt only waited; 0: the attempt's own, or none. */
+	uint64_t tried_ms;
 	const struct notice_rcpt *rcpts; /* equal replies best stand together */
 	unsigned rcpt_count;
+	/* For each of them, over which path it was answered (NULL: none); NULL as a whole: over the one in use. */
+	const struct path_try *const *paths;
 	/* Content of the message from its beginning: all of it (`whole`), or at least NOTICE_HEADERS_MAX. NULL with 0
 	 * when it cannot be read. */
 	const uint8_t *content;
@@ -65,8 +68,10 @@ struct notice {
 	size_t full_max; /* limits { bounce_size }: a larger message is not returned whole */
 };
 
+/* When it was last tried, wall time; 0: not known. */
+uint64_t notice_tried_ms(const struct notice *in);
 const char *notice_word(enum notice_kind kind);
-/* The path over which the replies came; NULL: they are ours. */
-const struct path_try *notice_path(const struct notice *in);
+/* The path whose server said what the recipient was answered; NULL: nobody else did. */
+const struct path_try *notice_path(const struct notice *in, const struct notice_rcpt *r);
 
 #endif

@@ -14,6 +14,7 @@ static bool is_digit(int c)
 void reply_set(struct reply *r, unsigned code, const char *enhanced, const char *format, ...)
 {
 	va_list args;
+	r->own = true;
 	r->code = (uint16_t)code;
 	snprintf(r->enhanced, sizeof r->enhanced, "%s", enhanced);
 	va_start(args, format);
@@ -24,6 +25,12 @@ void reply_set(struct reply *r, unsigned code, const char *enhanced, const char 
 	for (char *c = r->text; *c != 0; c++)
 		if (*c < 32 || *c > 126)
 			*c = '?';
+}
+
+bool reply_equal(const struct reply *a, const struct reply *b)
+{
+	return a == b || (a->code == b->code && a->own == b->own && strcmp(a->enhanced, b->enhanced) == 0 &&
+				 strcmp(a->text, b->text) == 0);
 }
 
 const char *reply_format(const struct reply *r, char *out, size_t size)

@@ -14,11 +14,14 @@ struct reply {
 	uint16_t code;		       /* 200..599; 0: there was none */
 	char enhanced[REPLY_ENHANCED]; /* "5.7.1"; "" if the peer gave none */
 	char text[REPLY_TEXT_MAX];     /* lines joined by a blank, without codes, printable; cut with "..." */
+	bool own;		       /* this relay says so, not the peer */
 };
 
 /* Fills a reply of our own making. `enhanced` may be "". */
 void reply_set(struct reply *r, unsigned code, const char *enhanced, const char *format, ...)
 	__attribute__((format(printf, 4, 5)));
+/* Do both say the same? */
+bool reply_equal(const struct reply *a, const struct reply *b);
 /* "550 5.1.1 No such user"; cut to `size`. */
 const char *reply_format(const struct reply *r, char *out, size_t size);
 /* 2 for 2yz … 5 for 5yz; 0 without a reply. */

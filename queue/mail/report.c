@@ -71,19 +71,18 @@ static void put_remote(struct draft *d, const struct path_try *used)
 static void put_rcpt(struct draft *d, const struct notice *in, const struct notice_rcpt *r, bool full)
 {
 	char date[CLOCK_DATE], id[ID_TEXT], status[REPLY_ENHANCED], words[REPLY_TEXT_MAX + 32];
-	const struct path_try *used = notice_path(in);
-	bool remote = used != NULL && r->reply->code != 0;
+	const struct path_try *remote = notice_path(in, r);
 	draft_put(d, "\r\n");
 	put_original(d, r);
 	put_address(d, "Final-Recipient", "rfc822", r->address);
 	draft_put(d, "Action: %s\r\nStatus: %s\r\n", notice_word(in->kind), status_of(status, in, r));
 	if (full) {
-		if (remote)
-			put_remote(d, used);
-		draft_wrapped(d, remote ? "Diagnostic-Code: smtp; " : "Diagnostic-Code: x-relay64; ", " ",
+		if (remote != NULL)
+			put_remote(d, remote);
+		draft_wrapped(d, remote != NULL ? "Diagnostic-Code: smtp; " : "Diagnostic-Code: x-relay64; ", " ",
 			r->reply->code != 0 ? reply_format(r->reply, words, sizeof words) : r->reply->text);
-		draft_put(d, "Last-Attempt-Date: %s\r\n",
-			clock_date(in->attempt != NULL ? in->attempt->when_ms : in->now_ms, date));
+		if (notice_tried_ms(in) != 0)
+			draft_put(d, "Last-Attempt-Date: %s\r\n", clock_date(notice_tried_ms(in), date));
 		draft_put(d, "Final-Log-ID: %s\r\n", id_format(in->id, id));
 	}
 	if (in->kind == NOTICE_DELAYED && in->until_ms != 0)

@@ -5,6 +5,7 @@
 
 #include "conf/utf8.h"
 #include "queue/mail/envelope.h"
+#include "queue/mime/walk.h"
 
 enum { LINE_MAX_ = 998 };
 
@@ -57,6 +58,47 @@ static bool has_mail_lines(const uint8_t *p, size_t n)
 		}
 	}
 	return line == 0;
+}
+
+/* What headers that are not ASCII are made of. */
+struct headers {
+	unsigned seen;
+	bool eight; /* one of them, behind the first, holds bytes over 127 */
+	bool utf8;  /* … which are UTF-8 in each */
+};
+
+static void on_header(void *arg, const struct mime_entity *e)
+{
+	struct headers *h = arg;
+	if (h->seen++ == 0 || !is_8bit(e->header, e->header_len))
+		return;
+	h->eight = true;
+	h->utf8 = h->utf8 && is_utf8(e->header, e->header_len);
+}
+
+static void pass_by(void *arg, const uint8_t *p, size_t n)
+{
+	(void)arg, (void)p, (void)n;
+}
+
+static void pass_end(void *arg, bool last)
+{
+	(void)arg, (void)last;
+}
+
+/* The headers of parts, which make mail internationalised as its own header does (RFC 6532 §3.2). 0; negative: they
+ * cannot be known. */
+static int look_at_parts(const struct notice *in, struct headers *h)
+{
+	static const struct mime_walk_calls calls = {on_header, pass_by, pass_end, pass_by};
+	struct mime_walk w;
+	*h = (struct headers){.utf8 = true};
+	mime_walk_init(&w, &calls, h);
+	int err = mime_walk(&w, in->content, in->content_len);
+	if (err == 0)
+		err = mime_walk_end(&w);
+	mime_walk_fini(&w);
+	return err;
 }
 
 static bool goes_whole(const struct notice *in)
@@ -114,8 +156,14 @@ struct returned returned_write(struct draft *d, const struct notice *in)
 	struct returned r = {RETURNED_HEADERS, "7bit"};
 	size_t header = in->content_len != 0 ? header_end(in) : 0;
 	bool eight = is_8bit(in->content, header), utf8 = eight && is_utf8(in->content, header);
+	struct headers parts = {.utf8 = true};
 	bool whole = goes_whole(in) && (!eight || utf8); /* message/rfc822 cannot be encoded */
+	if (whole && is_8bit(in->content, in->content_len))
+		whole = look_at_parts(in, &parts) == 0 && parts.utf8;
 	if (whole) {
+		/* in either case it is for SMTPUTF8, or, encoded, for servers without (RFC 6533 §4) */
+		eight |= parts.eight;
+		utf8 |= parts.eight;
 		draft_bytes(d, in->content, in->content_len);
 		r.type = utf8 ? RETURNED_GLOBAL : RETURNED_MESSAGE;
 	} else {

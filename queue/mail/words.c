@@ -89,6 +89,8 @@ const char *words_explain(const struct reply *r, enum notice_kind kind)
 	const struct explanation *e = explanations;
 	if (r->code == 0)
 		r = &unreachable; /* what happened to a connection */
+	if (r->own && strcmp(r->enhanced, "5.4.7") == 0)
+		return "The message could not be delivered within the time that was asked for.";
 	while (!fits(e, r) || (kind == NOTICE_DELAYED && e->delayed == NULL))
 		e++;
 	return kind == NOTICE_DELAYED ? e->delayed : e->failed;
@@ -96,17 +98,13 @@ const char *words_explain(const struct reply *r, enum notice_kind kind)
 
 /* ---- plain words ---- */
 
-static bool same_reply(const struct reply *a, const struct reply *b)
-{
-	return a == b || (a->code == b->code && strcmp(a->enhanced, b->enhanced) == 0 && strcmp(a->text, b->text) == 0);
-}
-
 /* Do the recipient and the next one share an explanation? */
 static bool goes_on(const struct notice *in, unsigned i)
 {
 	const struct notice_rcpt *r = &in->rcpts[i], *next = r + 1;
 	return i + 1 < in->rcpt_count && i + 1 < NOTICE_RCPTS_FULL && r->expired == next->expired &&
-	       r->late == next->late && same_reply(r->reply, next->reply);
+	       r->late == next->late && notice_path(in, r) == notice_path(in, next) &&
+	       reply_equal(r->reply, next->reply);
 }
 
 static void put_addresses(struct draft *d, const struct notice *in, unsigned from, unsigned to, const char *lead)
@@ -146,7 +144,7 @@ static void put_explained(struct draft *d, const struct notice *in, const struct
 	}
 	bool waited = in->kind == NOTICE_DELAYED || r->late || r->expired;
 	/* a reason of policy that no server gave is this relay's own */
-	if (!waited && notice_path(in) == NULL && strncmp(r->reply->enhanced, "5.7.", 4) == 0)
+	if (!waited && r->reply->own && strncmp(r->reply->enhanced, "5.7.", 4) == 0)
 		put_paragraph(d,
 			"This relay did not pass the message on, because its operators decided so. Their reason stands "
 			"below; they are the ones to ask.");
@@ -211,8 +209,8 @@ static void put_answer(struct draft *d, const struct notice *in, const struct no
 {
 	char words[DRAFT_CLEAN], at[PATH_TEXT];
 	draft_wrapped(d, "    ", "    ", reply_words(words, r->reply));
-	const struct path_try *used = notice_path(in);
-	if (used != NULL && r->reply->code != 0) {
+	const struct path_try *used = notice_path(in, r);
+	if (used != NULL) {
 		draft_wrapped(d, "    (answer of ", "    ", used->host[0] ? used->host : "the server");
 		draft_put(d, "    at %s)\r\n", path_format(used, at));
 	}
@@ -237,7 +235,7 @@ static void put_other_replies(struct draft *d, const struct notice *in)
 	for (unsigned i = 0; i < a->reply_count; i++) {
 		bool shown = false;
 		for (unsigned k = 0; k < in->rcpt_count && k < NOTICE_RCPTS_FULL && !shown; k++)
-			shown = same_reply(&a->replies[i], in->rcpts[k].reply);
+			shown = reply_equal(&a->replies[i], in->rcpts[k].reply);
 		if (shown || a->replies[i].code < 400)
 			continue;
 		if (!any)
@@ -262,7 +260,7 @@ static void put_details(struct draft *d, const struct notice *in)
 		from = i + 1;
 	}
 	if (a != NULL && a->path_count != 0) {
-		draft_put(d, "What was tried last, on %s:\r\n", clock_date(a->when_ms, date));
+		draft_put(d, "What was tried last, on %s:\r\n", clock_date(notice_tried_ms(in), date));
 		for (unsigned i = 0; i < a->path_count; i++)
 			put_path(d, &a->paths[i]);
 	} else {

@@ -8,8 +8,11 @@ bool way_to(const struct reach *r, const struct ip *ip, struct candidate *out)
 	struct ip ipv4;
 	out->to.ip = *ip;
 	out->real = (struct ip){.family = FAMILY_NONE};
-	if (ip->family == FAMILY_IPV6 && reach_behind(r, ip, &ipv4) == 0)
+	if (ip->family == FAMILY_IPV6 && reach_behind(r, ip, &ipv4) == 0) {
 		out->real = ipv4;
+		if (ip_is_loopback(&ipv4)) /* this host's own, or nobody's: no translator has a way there */
+			return false;
+	}
 	if (reach_direct(r, ip))
 		return true;
 	if (ip->family != FAMILY_IPV4 || reach_nat64(r, ip, &out->to.ip) != 0)
@@ -30,7 +33,7 @@ bool way_any(const struct reach *r, const struct hops *h)
 	return false;
 }
 
-enum family way_family(const struct hops *h)
+enum family way_only(const struct hops *h)
 {
 	bool have[2] = {false, false};
 	for (size_t i = 0; i < 2 * h->count; i++)
@@ -42,7 +45,7 @@ const char *way_why(const struct reach *r, const struct hops *h, char out[WAY_WH
 {
 	char ipv4[REACH_TEXT], ipv6[REACH_TEXT];
 	const char *no_prefix = reach_has_nat64(r) ? ", and NAT64 does not lead there" : "";
-	switch (way_family(h)) {
+	switch (way_only(h)) {
 	case FAMILY_IPV6:
 		snprintf(out, WAY_WHY, "has IPv6 addresses alone, and %s", reach_why(r, FAMILY_IPV6, ipv6));
 		break;

@@ -17,7 +17,7 @@ bool way_to(const struct reach *r, const struct ip *ip, struct candidate *out);
 /* Is there a way to some address of some host? */
 bool way_any(const struct reach *r, const struct hops *h);
 /* The one family of all addresses; FAMILY_NONE: there are some of both, or none at all. */
-enum family way_family(const struct hops *h);
+enum family way_only(const struct hops *h);
 /* With no way to any: "has IPv6 addresses alone, and this host has no IPv6 route", to stand behind a name. */
 const char *way_why(const struct reach *r, const struct hops *h, char out[WAY_WHY]);
 

@@ -20,6 +20,7 @@ enum record_type {
 	RECORD_VOID,	 /* written by the store itself */
 	RECORD_COMMIT,	 /* likewise: end of a batch, and the ceiling of IDs */
 	RECORD_REDIRECT, /* meta: the next hop in place of the routes'; empty: as the routes say */
+	RECORD_RETURN,	 /* meta: reason; it goes back to its sender as soon as nothing of it is in transfer */
 };
 
 #endif

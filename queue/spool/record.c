@@ -60,6 +60,7 @@ static const char *const names[RECORD_TYPE_END] = {
 	[RECORD_VOID] = "void",
 	[RECORD_COMMIT] = "commit",
 	[RECORD_REDIRECT] = "redirect",
+	[RECORD_RETURN] = "return",
 };
 
 const char *record_type_name(enum record_type t)

@@ -19,9 +19,9 @@
  * knows the seed.
  *
  * meta by type: MESSAGE the envelope; MOVED the envelope and the last attempts (record_moved_*); OUTCOME the attempt;
- * HOLD and REMOVE the reason as text; RELEASE nothing; REDIRECT the next hop as text; VOID struct record_void; COMMIT
- *struct record_commit. body: content of MESSAGE and MOVED, or with RECORD_IN_FILE a reference to spool/body (struct
- *record_reference). */
+ * HOLD, REMOVE and RETURN the reason as text; RELEASE nothing; REDIRECT the next hop as text; VOID struct record_void;
+ *COMMIT struct record_commit. body: content of MESSAGE and MOVED, or with RECORD_IN_FILE a reference to spool/body
+ *(struct record_reference). */
 #ifndef QUEUE_SPOOL_RECORD_H
 #define QUEUE_SPOOL_RECORD_H
 
@@ -32,7 +32,7 @@
 #include "conf/buf.h"
 #include "queue/spool/place.h"
 
-enum { RECORD_TYPE_END = RECORD_REDIRECT + 1 };
+enum { RECORD_TYPE_END = RECORD_RETURN + 1 };
 const char *record_type_name(enum record_type t); /* "message" …; "?" out of range */
 
 enum record_flag {

@@ -204,12 +204,15 @@ static int tell_outcome(struct recovery *r, const struct batch_item *i, const ui
 	return err;
 }
 
+/* HOLD, RELEASE and RETURN */
 static int tell_held(struct recovery *r, const struct batch_item *i, const uint8_t *meta, struct place at)
 {
 	char reason[RECORD_REASON_MAX + 1];
 	size_t n = i->head.meta_len < RECORD_REASON_MAX ? i->head.meta_len : RECORD_REASON_MAX;
 	memcpy(reason, meta, n);
 	reason[n] = '\0';
+	if (i->head.type == RECORD_RETURN)
+		return r->replay->returned(r->replay->arg, i->head.id, reason, at);
 	return r->replay->held(r->replay->arg, i->head.id, i->head.type == RECORD_HOLD, reason, at);
 }
 
@@ -268,6 +271,7 @@ static int (*const tell[])(struct recovery *r, const struct batch_item *i, const
 	[RECORD_VOID] = tell_void,
 	[RECORD_COMMIT] = tell_nothing,
 	[RECORD_REDIRECT] = tell_redirected,
+	[RECORD_RETURN] = tell_held,
 };
 
 /* ---- batches ---- */

@@ -23,7 +23,8 @@ struct store_replay {
 	int (*held)(void *arg, uint64_t id, bool held, const char *reason, struct place newest);
 	/* REDIRECT; "": as the routes say */
 	int (*redirected)(void *arg, uint64_t id, const char *relay, struct place newest);
-	int (*removed)(void *arg, uint64_t id); /* REMOVE or VOID */
+	int (*returned)(void *arg, uint64_t id, const char *reason, struct place newest); /* RETURN */
+	int (*removed)(void *arg, uint64_t id);						  /* REMOVE or VOID */
 	/* A record that cannot be believed; id 0 if not even that is known. The message, if known, is to be held as
 	 * damaged. */
 	void (*damaged)(void *arg, uint64_t id, struct place where, const char *what);

@@ -121,6 +121,15 @@ static int on_redirected(void *arg, uint64_t id, const char *relay, struct place
 	return 0;
 }
 
+static int on_returned(void *arg, uint64_t id, const char *reason, struct place newest)
+{
+	(void)arg;
+	(void)id;
+	(void)reason;
+	(void)newest;
+	return 0;
+}
+
 static int on_removed(void *arg, uint64_t id)
 {
 	drop(arg, find(arg, id));
@@ -229,7 +238,8 @@ int store_verify(const char *dir, bool read_only, struct store_check *out, void 
 {
 	struct store_check found = {0};
 	struct check c = {.out = &found, .say = say, .arg = arg};
-	struct store_replay replay = {&c, on_message, on_outcome, on_held, on_redirected, on_removed, on_damaged};
+	struct store_replay replay = {
+		&c, on_message, on_outcome, on_held, on_redirected, on_returned, on_removed, on_damaged};
 	struct recovery *r;
 	int err = layout_open_read(&c.layout, &files_system, dir, !read_only, errors);
 	if (err)

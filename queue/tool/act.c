@@ -41,7 +41,8 @@ static bool on_done(void *arg, const json_t *line)
 	struct work *w = arg;
 	struct tool *t = w->tool;
 	if (line_true(line, "ok")) {
-		fprintf(t->out, "%s %s%s\n", line_text(line, "id"), would(t), done_word(t));
+		fprintf(t->out, "%s %s%s%s\n", line_text(line, "id"), would(t), done_word(t),
+			line_true(line, "in_transfer") ? " when its transfer ends" : "");
 		return true;
 	}
 	w->refused++;

@@ -73,8 +73,8 @@ const struct command commands[COMMAND_COUNT] = {
 	[COMMAND_SUSPEND] = {"suspend", "SITE [--for TIME] [--because TEXT]",
 		"make no new connections to a destination",
 		"SITE is as in summary, or a shell pattern of sites ('*.example.com'); it need not exist\n"
-		"yet. Its mail waits, and says so; it still expires. Deliveries under way end. It holds\n"
-		"until resumed or for the time of --for, across restarts.\n",
+		"yet. Its mail waits, and says so; it is not given up before it was tried again. Deliveries\n"
+		"under way end. It holds until resumed or for the time of --for, across restarts.\n",
 		SUSPEND | REASON, false, 1, 1},
 	[COMMAND_RESUME] = {"resume", "SITE", "let mail flow to a suspended destination again",
 		"SITE is as it was suspended, or a shell pattern: '*' resumes all.\n", 0, false, 1, 1},

@@ -102,6 +102,16 @@ static void print_path(struct tool *t, const json_t *path)
 	}
 }
 
+/* Over which path, where there could be a doubt. */
+static void print_way(struct tool *t, const json_t *a, const json_t *rcpt)
+{
+	const json_t *paths = json_object_get(a, "paths"), *path = json_object_get(rcpt, "path");
+	bool doubt = json_integer_value(path) != json_integer_value(json_object_get(a, "used"));
+	path = json_array_get(paths, (size_t)json_integer_value(path));
+	if (doubt && path != NULL)
+		fprintf(t->out, " over %s", line_text(path, "address"));
+}
+
 static void print_attempt(struct page *p, const json_t *a)
 {
 	struct tool *t = p->tool;
@@ -111,6 +121,8 @@ static void print_attempt(struct page *p, const json_t *a)
 	const char *site = line_text(a, "site"); /* none where an operator ended it */
 	fprintf(t->out, "  %s%s%s, took %s", clock_stamp(line_number(a, "when_ms"), stamp), *site ? " site " : "", site,
 		clock_span(line_number(a, "took_ms"), span));
+	if (line_true(a, "waited"))
+		fputs(", nothing was tried", t->out);
 	if (line_number(a, "next_ms") != 0)
 		fprintf(t->out, ", next try %s", clock_stamp(line_number(a, "next_ms"), stamp));
 	fputc('\n', t->out);
@@ -119,7 +131,9 @@ static void print_attempt(struct page *p, const json_t *a)
 	json_array_foreach(json_object_get(a, "paths"), i, item) print_path(t, item);
 	json_array_foreach(json_object_get(a, "rcpts"), i, item)
 	{
-		fprintf(t->out, "    <%s> %s: ", line_text(item, "address"), line_text(item, "status"));
+		fprintf(t->out, "    <%s> %s", line_text(item, "address"), line_text(item, "status"));
+		print_way(t, a, item);
+		fputs(": ", t->out);
 		print_reply(t, json_array_get(replies, (size_t)line_number(item, "reply")));
 	}
 	uint64_t all = line_number(a, "rcpt_count");

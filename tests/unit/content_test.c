@@ -67,6 +67,7 @@ static const struct store_replay no_replay = {
 	.outcome = no_outcome,
 	.held = no_hold,
 	.redirected = no_redirect,
+	.returned = no_redirect,
 	.removed = no_removal,
 	.damaged = no_damage,
 };

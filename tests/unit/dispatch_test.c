@@ -673,6 +673,7 @@ static void test_give_up_at_rest(void **state)
 	for (uint64_t id = 1; id <= 1000; id++)
 		mail_stored(id, "b@d.example", id % 2 ? BEGIN - DAYS(6) : BEGIN, false);
 	dns_run();
+	pass(1); /* all of them are at the site */
 	dial_end(dial_to(SITE), "192.0.2.1 refused");
 	unsigned before = fx.commit_count;
 	assert_true(before <= 1);

@@ -110,6 +110,11 @@ uint64_t queue_list(struct queue *q, const struct queue_filter *f, uint64_t afte
 	return 0;
 }
 
+uint64_t queue_newest(const struct queue *q)
+{
+	return q->messages ? FAKE_ID(q->messages) : 0;
+}
+
 int queue_find(struct queue *q, const char *text, uint64_t *id)
 {
 	uint64_t first, last;

@@ -13,6 +13,8 @@
 #include "queue/control/inspect.h"
 #include "queue/dispatch.h"
 #include "queue/index.h"
+#include "queue/replay.h"
+#include "queue/schedule.h"
 #include "queue/suspension.h"
 #include "tests/unit/queue_fixture.h"
 
@@ -98,8 +100,8 @@ static void test_return_in_transfer(void **state)
 	mail(5, "s@sender.example", "b@d.example c@d.example x@e.example");
 	struct connection *c = connect_site(SITE, "192.0.2.1");
 	dns_run();
-	assert_int_equal(act(QUEUE_BOUNCE, 5, "gone"), 0);
-	assert_string_equal(fx.journal, "");
+	assert_int_equal(act(QUEUE_BOUNCE, 5, "gone"), 1);
+	assert_string_equal(fx.journal, "RETURN 5 gone\n");
 	assert_int_equal(state_of(5, "x@e.example"), DELIVERY_HELD);
 	assert_int_equal(state_of(5, "b@d.example"), DELIVERY_ACTIVE);
 	answer(c, "250 ok|450 4.2.0 busy");
@@ -107,6 +109,57 @@ static void test_return_in_transfer(void **state)
 	assert_non_null(strstr(fx.journal, "OUTCOME 5 0=delivered 1=deferred\n"));
 	assert_non_null(strstr(fx.journal, "MESSAGE 0 <> s@sender.example + OUTCOME 5 1=failed 2=failed\n"));
 	assert_null(find(5));
+	dns_run();
+	fixture_end();
+}
+
+/* The daemon ends in between: the next one returns it. */
+static void test_return_after_a_restart(void **state)
+{
+	(void)state;
+	struct store_replay calls;
+	begin(NULL);
+	mail_stored(5, "b@d.example c@d.example x@e.example", BEGIN, false);
+	for (unsigned i = 0; i < 2; i++) /* as it comes from the spool */
+		index_detach(&fx.q, &find(5)->deliveries[i]);
+	dns_run();
+	replay_calls(&calls, &fx.q);
+	assert_int_equal(calls.returned(calls.arg, 5, "gone", (struct place){1, 64}), 0);
+	assert_int_equal(calls.returned(calls.arg, 6, "gone", (struct place){1, 64}), 0);
+	schedule_all(&fx.q);
+	run_due();
+	assert_string_equal(fx.journal, "MESSAGE 0 <> a@sender.example + OUTCOME 5 0=failed 1=failed 2=failed\n");
+	commit_all();
+	assert_null(find(5));
+	dns_run();
+	fixture_end();
+}
+
+/* Removed in transfer: that is written at once, and no checkpoint brings it back; the transfer ends as it does. */
+static void test_remove_in_transfer(void **state)
+{
+	(void)state;
+	begin(NULL);
+	mail(4, NULL, "y@y.example");
+	mail(5, "s@sender.example", "b@d.example x@e.example");
+	struct connection *c = connect_site(SITE, "192.0.2.1");
+	assert_int_equal(act(QUEUE_REMOVE, 5, "spam"), 1);
+	assert_string_equal(fx.journal, "REMOVE 5 spam\n");
+	assert_int_equal(act(QUEUE_REMOVE, 5, "spam"), -ENOENT);
+	commit_all();
+	assert_non_null(find(5)); /* the transfer has it */
+	struct reclaim *r = reclaim_new(&fx.q);
+	fx.checkpoint_wanted = true;
+	reclaim_tick(r);
+	checkpoint_begun();
+	while (reclaim_slice(r))
+		;
+	assert_string_equal(fx.checkpoint, "4");
+	reclaim_free(r);
+	answer(c, "550 5.1.1 no");
+	commit_all();
+	assert_null(find(5));
+	assert_non_null(strstr(fx.journal, "MESSAGE 0 <> s@sender.example + OUTCOME 5 0=failed\n"));
 	dns_run();
 	fixture_end();
 }
@@ -181,12 +234,67 @@ static void test_redirect(void **state)
 	fixture_end();
 }
 
+/* While a transfer is under way: what it delivers is delivered, the rest takes no further path to the old site. */
+static void test_redirect_in_transfer(void **state)
+{
+	(void)state;
+	begin(NULL);
+	zone(SITE, "AAAA", "OK 2001:db8::9"); /* another path, which would be next */
+	mail(5, NULL, "b@d.example c@d.example");
+	struct connection *c = connect_site(SITE, "2001:db8::9");
+	assert_int_equal(act(QUEUE_REDIRECT, 5, "[192.0.2.77]:2600"), 1);
+	assert_int_equal(state_of(5, "b@d.example"), DELIVERY_ACTIVE);
+	unsigned dials = fx.dials_made;
+	answer(c, "250 ok|450 4.2.0 busy");
+	commit_all();
+	run_due();
+	dns_run();
+	assert_null(dial_to(SITE));
+	assert_int_equal(fx.dials_made, dials + 1);
+	c = dial_end(dial_to("[192.0.2.77]:2600"), "192.0.2.77 ok");
+	assert_string_equal(sending_to(c), "c@d.example");
+	answer(c, "250 ok");
+	commit_all();
+	assert_null(find(5));
+	fixture_end();
+}
+
+/* While another path is dialled for it, or its connection closes before MAIL, nothing is lost either. */
+static void test_redirect_while_dialling(void **state)
+{
+	(void)state;
+	for (int before_mail = 0; before_mail < 2; before_mail++) {
+		begin(NULL);
+		zone(SITE, "AAAA", "OK 2001:db8::9");
+		mail(5, NULL, "b@d.example");
+		struct connection *c = connect_site(SITE, "2001:db8::9");
+		if (!before_mail) {
+			answer(c, "450 4.2.0 busy");
+			assert_int_equal(state_of(5, "b@d.example"), DELIVERY_DIALLING);
+		}
+		assert_int_equal(act(QUEUE_REDIRECT, 5, "[192.0.2.77]:2600"), 1);
+		if (before_mail)
+			end_transaction(c, TRANSACTION_UNSTARTED, FAULT_CLOSED, "-");
+		else
+			dial_end(dial_to(SITE), "192.0.2.1 ok");
+		assert_int_equal(sending(), 0);
+		commit_all();
+		run_due();
+		dns_run();
+		assert_non_null(dial_to("[192.0.2.77]:2600"));
+		c = dial_end(dial_to("[192.0.2.77]:2600"), "192.0.2.77 ok");
+		assert_string_equal(sending_to(c), "b@d.example");
+		fixture_end();
+	}
+}
+
 static void test_redirect_held(void **state)
 {
 	(void)state;
 	begin(NULL);
 	mail(5, NULL, "b@d.example");
 	act(QUEUE_HOLD, 5, "look");
+	assert_int_equal(act(QUEUE_RETRY, 5, ""), -EBUSY); /* and says so */
 	assert_int_equal(act(QUEUE_REDIRECT, 5, "[192.0.2.77]:2600"), 0);
 	dns_run();
 	assert_int_equal(state_of(5, "b@d.example"), DELIVERY_HELD);
@@ -312,15 +420,53 @@ static void test_suspended_mail_expires(void **state)
 	assert_null(strstr(fx.journal, "failed"));
 	dns_run();
 	assert_null(dial_to(SITE));
-	for (int i = 0; i < 20 * 60 && find(5) != NULL; i++) {
-		pass(MINUTES(1));
+	/* two days, and it is not given up: nobody has tried */
+	for (int i = 0; i < 48 * 6; i++) {
+		pass(MINUTES(10));
 		suspension_tick(&fx.q);
 		run_due();
 		commit_all();
 		dns_run();
 	}
+	assert_non_null(find(5));
+	assert_null(strstr(fx.journal, "failed"));
+	assert_null(dial_to(SITE));
+	/* the attempt after the end decides */
+	assert_int_equal(queue_resume(&fx.q, SITE, "me"), 1);
+	run_due();
+	assert_non_null(find(5));
+	dial_end(dial_to(SITE), "192.0.2.1 refused");
+	commit_all();
 	assert_null(find(5));
 	assert_non_null(strstr(fx.journal, "OUTCOME 5 0=failed\n"));
+	fixture_end();
+}
+
+/* The site was at rest when it was suspended: that its probe failed before is no attempt since. */
+static void test_suspended_at_rest(void **state)
+{
+	(void)state;
+	begin("retry { warn = 0s give_up = 1d }");
+	mail(5, "s@sender.example", "b@d.example");
+	dns_run();
+	dial_end(dial_to(SITE), "192.0.2.1 refused");
+	commit_all();
+	assert_int_equal(queue_suspend(&fx.q, SITE, 0, "moving", "me"), 0);
+	pass(HOURS(30));
+	suspension_tick(&fx.q);
+	run_due();
+	assert_int_equal(queue_resume(&fx.q, SITE, "me"), 1);
+	dispatch_sweep(&fx.q, site_named(SITE));
+	run_due();
+	commit_all();
+	assert_non_null(find(5));
+	dns_run();
+	pass(HOURS(1));
+	dns_run();
+	dial_end(dial_to(SITE), "192.0.2.1 refused");
+	pass(SECONDS(1));
+	commit_all();
+	assert_null(find(5));
 	fixture_end();
 }
 
@@ -375,15 +521,20 @@ int main(void)
 		cmocka_unit_test(test_at_the_end),
 		cmocka_unit_test(test_return_held),
 		cmocka_unit_test(test_return_in_transfer),
+		cmocka_unit_test(test_return_after_a_restart),
+		cmocka_unit_test(test_remove_in_transfer),
 		cmocka_unit_test(test_return_not_stored),
 		cmocka_unit_test(test_return_without_sender),
 		cmocka_unit_test(test_redirect),
+		cmocka_unit_test(test_redirect_in_transfer),
+		cmocka_unit_test(test_redirect_while_dialling),
 		cmocka_unit_test(test_redirect_held),
 		cmocka_unit_test(test_dry_run),
 		cmocka_unit_test(test_suspend),
 		cmocka_unit_test(test_suspend_in_transfer),
 		cmocka_unit_test(test_suspend_for_a_time),
 		cmocka_unit_test(test_suspended_mail_expires),
+		cmocka_unit_test(test_suspended_at_rest),
 		cmocka_unit_test(test_suspensions_are_kept),
 		cmocka_unit_test(test_suspend_refuses),
 	};

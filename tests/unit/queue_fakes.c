@@ -325,6 +325,7 @@ static void set_reply(struct reply *r, const char *text)
 	else
 		enhanced[0] = '\0';
 	reply_set(r, code, enhanced, "%s", (size_t)used <= strlen(text) ? text + used : "");
+	r->own = false;
 }
 
 void close_connection(struct connection *c)
@@ -421,7 +422,7 @@ void journal_clear(void)
 static void tell_record(const struct commit *c)
 {
 	static const char *const words[] = {
-		"", "MESSAGE", "OUTCOME", "HOLD", "RELEASE", "REMOVE", "MOVED", "VOID", "COMMIT", "REDIRECT"};
+		"", "MESSAGE", "OUTCOME", "HOLD", "RELEASE", "REMOVE", "MOVED", "VOID", "COMMIT", "REDIRECT", "RETURN"};
 	static const char *const statuses[] = {"deferred", "delivered", "failed"};
 	tell("%s %u", words[c->type], c->type == RECORD_MESSAGE ? 0 : (unsigned)c->id);
 	if (c->type == RECORD_OUTCOME) {
@@ -444,6 +445,8 @@ static void tell_record(const struct commit *c)
 void store_commit(struct store *s, struct commit *c)
 {
 	(void)s;
+	if (fx.stored != NULL)
+		fx.stored();
 	assert_true(fx.commit_count < FAKE_COMMITS);
 	fx.commits[fx.commit_count++] = c;
 	assert_null(c->second_to);

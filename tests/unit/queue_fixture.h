@@ -49,7 +49,8 @@ struct fixture {
 	unsigned connection_count;
 	struct commit *commits[FAKE_COMMITS]; /* not yet answered */
 	unsigned commit_count;
-	struct place end; /* of the journal */
+	struct place end;     /* of the journal */
+	void (*stored)(void); /* called first when something is to be stored; NULL */
 	/* what was written, a line a record: "OUTCOME 5 0=delivered 1=deferred", "MESSAGE 7 <> a@b", "HOLD 5 reason";
 	 * records of one group are joined by " + " */
 	char journal[65536];

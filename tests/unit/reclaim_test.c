@@ -188,7 +188,7 @@ static void test_damaged(void **state)
 	assert_string_equal(fx.journal, "MOVED 3\nMOVED 2\nMOVED 1\n");
 	assert_int_equal(act(QUEUE_RELEASE, 1, NULL), -EBADMSG);
 	assert_int_equal(act(QUEUE_RELEASE, 3, NULL), -EBADMSG);
-	assert_int_equal(act(QUEUE_RETRY, 3, NULL), 0);
+	assert_int_equal(act(QUEUE_RETRY, 3, NULL), -EBUSY);
 	index_release(&fx.q, find(1), true); /* as the start finds an old RELEASE */
 	schedule_message(&fx.q, find(1));
 	dns_run();

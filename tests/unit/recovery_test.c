@@ -76,12 +76,13 @@ static void sample_init(struct sample *x)
 	struct commit *m5 = all[n++] = commit_message(105, "five@example.org", "the fifth, not yet acknowledged");
 	struct commit *g6 = all[n++] = commit_message(106, "", "another bounce");
 	commit_group(g6, commit_outcome(104, bounce->place));
-	assert_int_equal(spool_write(&x->s, m5, g6, NULL, NULL), 0);
+	struct commit *t3 = all[n++] = commit_reason(RECORD_RETURN, 103, "gone", d3->place);
+	assert_int_equal(spool_write(&x->s, m5, g6, t3, NULL), 0);
 	while (n)
 		commit_drop(all[--n]);
 	spool_kill(&x->s);
 	list_rows(x);
-	assert_int_equal(x->count, 1 /* opening */ + 3 + 3 + 4 + 5 + 4);
+	assert_int_equal(x->count, 1 /* opening */ + 3 + 3 + 4 + 5 + 5);
 	char name[64];
 	snprintf(name, sizeof(name), "journal/0000000001.seg");
 	x->fd = open(spool_path(&x->s, name, x->path, sizeof(x->path)), O_RDWR | O_CLOEXEC);
@@ -136,6 +137,10 @@ static void expect(struct sample *x, struct model *m)
 			if (t)
 				snprintf(t->redirect, sizeof(t->redirect), "[mx.example]:25");
 			break;
+		case RECORD_RETURN:
+			if (t)
+				snprintf(t->returned, sizeof(t->returned), "gone");
+			break;
 		case RECORD_VOID:
 		case RECORD_COMMIT:
 			break;
@@ -159,7 +164,8 @@ static void compare(struct model *got, struct model *expected, const char *kind,
 		else if (!e->removed && g->newest.offset != e->newest.offset)
 			why = "another newest record";
 		else if (g->outcomes != e->outcomes || g->held != e->held || g->removed != e->removed ||
-			 strcmp(g->redirect, e->redirect) != 0 || g->in_file != e->in_file)
+			 strcmp(g->redirect, e->redirect) != 0 || strcmp(g->returned, e->returned) != 0 ||
+			 g->in_file != e->in_file)
 			why = "another state";
 		else if (g->sender[0] && !strchr(g->sender, '@'))
 			why = "another sender";

@@ -177,6 +177,7 @@ static void test_bounce_of_stored_mail(void **state)
 			index_remove(&fx.q, find(5), "gone");
 			fixture_content();
 			commit_one(0); /* the hold */
+			commit_one(0); /* the removal */
 		}
 		bounce_text(text, sizeof text);
 		assert_non_null(strstr(text, back[row]));

@@ -254,6 +254,16 @@ static int on_redirected(void *arg, uint64_t id, const char *relay, struct place
 	return 0;
 }
 
+static int on_returned(void *arg, uint64_t id, const char *reason, struct place newest)
+{
+	struct model_message *x = known(arg, id);
+	if (x) {
+		x->newest = newest;
+		snprintf(x->returned, sizeof(x->returned), "%s", reason);
+	}
+	return 0;
+}
+
 static int on_removed(void *arg, uint64_t id)
 {
 	struct model_message *x = known(arg, id);
@@ -278,7 +288,8 @@ static void on_damaged(void *arg, uint64_t id, struct place where, const char *w
 
 void model_init(struct model *m)
 {
-	*m = (struct model){.replay = {m, on_message, on_outcome, on_held, on_redirected, on_removed, on_damaged}};
+	*m = (struct model){
+		.replay = {m, on_message, on_outcome, on_held, on_redirected, on_returned, on_removed, on_damaged}};
 }
 
 /* ---- the spool ---- */

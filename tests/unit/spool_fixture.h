@@ -56,7 +56,7 @@ struct model_message {
 	unsigned outcomes;
 	bool in_file, held, damaged, removed;
 	char reason[64];
-	char redirect[64];
+	char redirect[64], returned[64];
 };
 struct model {
 	struct model_message messages[MODEL_MAX];

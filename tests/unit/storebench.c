@@ -80,6 +80,15 @@ static int on_redirected(void *arg, uint64_t id, const char *relay, struct place
 	return 0;
 }
 
+static int on_returned(void *arg, uint64_t id, const char *reason, struct place newest)
+{
+	(void)arg;
+	(void)id;
+	(void)reason;
+	(void)newest;
+	return 0;
+}
+
 static int on_removed(void *arg, uint64_t id)
 {
 	struct bench *b = arg;
@@ -106,6 +115,7 @@ int bench_open(struct bench *b)
 		.outcome = on_outcome,
 		.held = on_held,
 		.redirected = on_redirected,
+		.returned = on_returned,
 		.removed = on_removed,
 		.damaged = on_damaged};
 	struct buf errors;
