@@ -5,10 +5,13 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/un.h>
 
 #include "conf/keys.h"
 #include "conf/openrelay.h"
 #include "conf/policy.h"
+#include "conf/refusals.h"
+#include "conf/sources.h"
 #include "conf/titled.h"
 
 enum { WHY_MAX = 2048 };
@@ -242,6 +245,15 @@ static int read_client(struct apply *a, void *item, const struct grammar_value *
 	return -EINVAL;
 }
 
+/* A title or value in lower case; NULL without memory. */
+static char *lowered(const char *text)
+{
+	char *copy = strdup(text);
+	for (char *p = copy; p != NULL && *p != '\0'; p++)
+		*p = (char)(*p >= 'A' && *p <= 'Z' ? *p - 'A' + 'a' : *p);
+	return copy;
+}
+
 static int read_route(struct apply *a, void *item, const struct grammar_value *title)
 {
 	char shown[GRAMMAR_SHOWN];
@@ -252,13 +264,123 @@ static int read_route(struct apply *a, void *item, const struct grammar_value *t
 			grammar_show(title->text, shown));
 		return -EINVAL;
 	}
-	char *pattern = strdup(title->text);
-	if (pattern == NULL)
-		return -ENOMEM;
-	for (char *p = pattern; *p != '\0'; p++)
-		*p = (char)(*p >= 'A' && *p <= 'Z' ? *p - 'A' + 'a' : *p);
-	((struct conf_route *)item)->pattern = pattern;
-	return 0;
+	((struct conf_route *)item)->pattern = lowered(title->text);
+	return ((struct conf_route *)item)->pattern ? 0 : -ENOMEM;
+}
+
+static int read_pool(struct apply *a, void *item, const struct grammar_value *title)
+{
+	char shown[GRAMMAR_SHOWN];
+	struct conf_pool *pool = item;
+	if (!sources_is_name(title->text)) {
+		grammar_error(a->errors, &title->at, "pool %s; expected a name of 1 to %d letters, digits and hyphens",
+			grammar_show(title->text, shown), POOL_NAME_MAX);
+		return -EINVAL;
+	}
+	pool->name = lowered(title->text);
+	return pool->name ? 0 : -ENOMEM;
+}
+
+static void check_pool(struct apply *a, const void *item, const struct grammar_place *at)
+{
+	const struct conf_pool *pool = item;
+	buf_reset(&a->why);
+	if (sources_complain(pool, &a->why) != 0)
+		grammar_error(a->errors, at, "pool %s %s", pool->name, why(a));
+}
+
+static int read_identity(struct apply *a, void *item, const struct grammar_value *title)
+{
+	char shown[GRAMMAR_SHOWN];
+	if (ip_parse(&((struct conf_identity *)item)->at, title->text) == 0)
+		return 0;
+	grammar_error(a->errors, &title->at, "identity %s; expected an address", grammar_show(title->text, shown));
+	return -EINVAL;
+}
+
+static int read_sender(struct apply *a, void *item, const struct grammar_value *title)
+{
+	char shown[GRAMMAR_SHOWN];
+	if (!value_is_domain(*title->text == '.' ? title->text + 1 : title->text)) {
+		grammar_error(a->errors, &title->at,
+			"sender %s; expected DOMAIN or .DOMAIN (its subdomains), in ASCII (xn--…)",
+			grammar_show(title->text, shown));
+		return -EINVAL;
+	}
+	((struct conf_sender *)item)->pattern = lowered(title->text);
+	return ((struct conf_sender *)item)->pattern ? 0 : -ENOMEM;
+}
+
+/* The pool that is named must be there. */
+static void check_named_pool(
+	struct apply *a, const char *block, const char *title, const char *pool, const struct grammar_place *at)
+{
+	buf_reset(&a->why);
+	if (sources_missing(a->c, pool, &a->why) != 0)
+		grammar_error(a->errors, at, "%s %s: %s", block, title, why(a));
+}
+
+static void check_sender(struct apply *a, const void *item, const struct grammar_place *at)
+{
+	const struct conf_sender *s = item;
+	check_named_pool(a, "sender", s->pattern, s->pool, at);
+}
+
+static int read_refusal(struct apply *a, void *item, const struct grammar_value *title)
+{
+	char shown[GRAMMAR_SHOWN];
+	struct conf_refusal *row = item;
+	if (!refusals_is_name(title->text)) {
+		grammar_error(a->errors, &title->at,
+			"refusal %s; expected a name of 1 to %d letters, digits and hyphens",
+			grammar_show(title->text, shown), REFUSAL_NAME_MAX);
+		return -EINVAL;
+	}
+	row->name = lowered(title->text);
+	return row->name ? 0 : -ENOMEM;
+}
+
+/* A row says what it is about, and when it holds. */
+static void check_refusal(struct apply *a, const void *item)
+{
+	const struct conf_titled *t = titled_find("refusal");
+	const struct grammar_value *title = a->instances[t - conf_titled].titles[a->c->refusal_count - 1];
+	const struct conf_refusal *row = item;
+	bool condition = false; /* maybe a wrong one, which is reported */
+	static const char *const names[] = {"code", "status", "text"};
+	for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)
+		condition = condition || a->given[keys_find("refusal", names[i]) - conf_keys] != NULL;
+	buf_reset(&a->why);
+	if (a->given[keys_find("refusal", "kind") - conf_keys] == NULL)
+		grammar_error(a->errors, &title->at, "refusal %s has no kind; expected kind = family, listed or none",
+			row->name);
+	else if (!condition && refusals_complain(row, &a->why) != 0)
+		grammar_error(a->errors, &title->at, "refusal %s: %s", row->name, why(a));
+}
+
+static int read_oracle(struct apply *a, void *item, const struct grammar_value *title)
+{
+	char shown[GRAMMAR_SHOWN];
+	struct conf_oracle *o = item;
+	if (*title->text == '/' && strlen(title->text) < sizeof(((struct sockaddr_un *)NULL)->sun_path)) {
+		o->path = strdup(title->text);
+		return o->path != NULL ? 0 : -ENOMEM;
+	}
+	if (endpoint_parse(&o->at, title->text) == 0)
+		return 0;
+	grammar_error(a->errors, &title->at,
+		"oracle %s; expected ADDRESS:PORT, [ADDRESS]:PORT for IPv6, or the /PATH of a socket, at most %zu "
+		"bytes",
+		grammar_show(title->text, shown), sizeof(((struct sockaddr_un *)NULL)->sun_path) - 1);
+	return -EINVAL;
+}
+
+/* Who asks over a socket of this machine shows no family. */
+static void check_oracle(struct apply *a, const void *item, const struct grammar_place *at)
+{
+	const struct conf_oracle *o = item;
+	if (o->path != NULL && o->family == CONF_FAMILY_ANY)
+		grammar_error(a->errors, at, "oracle %s has no family; expected family = ipv4 or ipv6", o->path);
 }
 
 /* Mail that is dropped or refused goes nowhere: of `relay`, `discard` and `reject` a route has one. */
@@ -289,9 +411,8 @@ static void check_route(struct apply *a, const void *base)
 }
 
 /* A route's times in force, some given there, some for all: first <= max <= give_up. */
-static void check_schedule(struct apply *a, const void *item, const struct grammar_place *at)
+static void check_schedule(struct apply *a, const struct conf_route *r, const struct grammar_place *at)
 {
-	const struct conf_route *r = item;
 	const struct retry_times p = policy_of(a->c, r).retry;
 	const struct {
 		const char *small, *large;
@@ -312,6 +433,13 @@ static void check_schedule(struct apply *a, const void *item, const struct gramm
 		value_write(&key->rule, &rows[i].large_value, &a->why);
 		grammar_error(a->errors, at, "%s), here or in block retry; expected at most that", why(a));
 	}
+}
+
+static void check_route_whole(struct apply *a, const void *item, const struct grammar_place *at)
+{
+	const struct conf_route *r = item;
+	check_schedule(a, r, at);
+	check_named_pool(a, "route", r->pattern, r->pool, at);
 }
 
 /* Who may relay, or may name any client, is not to be everybody. */
@@ -353,7 +481,12 @@ static const struct titled_reader {
 } titled_readers[] = {
 	{"listen", read_listen, NULL, check_balancers},
 	{"client", read_client, NULL, check_speaker},
-	{"route", read_route, check_route, check_schedule},
+	{"pool", read_pool, NULL, check_pool},
+	{"identity", read_identity, NULL, NULL},
+	{"sender", read_sender, NULL, check_sender},
+	{"route", read_route, check_route, check_route_whole},
+	{"refusal", read_refusal, check_refusal, NULL},
+	{"oracle", read_oracle, NULL, check_oracle},
 };
 
 static const struct titled_reader *reader_of(const struct conf_titled *t)
@@ -538,6 +671,26 @@ static void apply_listen(struct apply *a, const struct grammar_value *nowhere)
 	}
 }
 
+/* Behind the file's rows stand the built-in ones that it does not replace. */
+static void apply_refusals(struct apply *a, const struct grammar_value *nowhere)
+{
+	const struct conf_titled *t = titled_find("refusal");
+	const size_t given = a->c->refusal_count;
+	for (size_t i = 0; i < refusal_preset_count && a->fatal == 0; i++) {
+		if (refusals_find(a->c->refusals, given, refusal_presets[i].name) != NULL)
+			continue;
+		if (a->c->refusal_count == t->most) {
+			const struct grammar_value *last = a->instances[t - conf_titled].titles[given - 1];
+			grammar_error(a->errors, &last->at,
+				"more than %zu %s, the built-in ones among them; expected fewer", t->most, t->many);
+			return;
+		}
+		struct conf_refusal *row = add_instance(a, t, nowhere);
+		if (row != NULL)
+			a->fatal = refusals_preset(row, &refusal_presets[i]);
+	}
+}
+
 /* Where a setting of the top level or of a block without title stands; NULL: it is the default. */
 static const struct grammar_place *place_of(const struct apply *a, const char *block, const char *name)
 {
@@ -555,6 +708,9 @@ static void check_together(struct apply *a, const char *file)
 	} rows[] = {
 		{"retry", "first", "max", c->retry.first, c->retry.max},
 		{"retry", "max", "give_up", c->retry.max, c->retry.give_up},
+		{"dns", "nat64_min", "nat64_max", c->dns.nat64_min, c->dns.nat64_max},
+		{"path", "probe_first", "probe_max", c->path.probe_first, c->path.probe_max},
+		{"path", "refused_first", "refused_max", c->path.refused_first, c->path.refused_max},
 		{"storage", "inline_limit", "batch_limit", c->spool_io.inline_limit, c->spool_io.batch_limit},
 		{"storage", "batch_limit", "segment_size", c->spool_io.batch_limit, c->spool_io.segment_size},
 	};
@@ -576,6 +732,16 @@ static void check_together(struct apply *a, const char *file)
 	}
 }
 
+/* Below that no server could be reached (RFC 9293 §3.7.1). */
+static void check_segments(struct apply *a)
+{
+	enum { LEAST = 536 };
+	const struct grammar_place *at = place_of(a, "path", "mss_ipv6");
+	if (at != NULL && a->c->path.mss_ipv6 > 0 && a->c->path.mss_ipv6 < LEAST)
+		grammar_error(a->errors, at, "mss_ipv6: %llu; expected 0 or 536 to 9000",
+			(unsigned long long)a->c->path.mss_ipv6);
+}
+
 static void check_clients(struct apply *a, const char *file)
 {
 	const struct grammar_place *at = place_of(a, "", "clients"), nowhere = {.file = file};
@@ -592,12 +758,15 @@ static void settle(struct apply *a, const char *name, const struct conf_machine 
 		apply_machine(a, name, machine);
 	if (a->fatal == 0 && c->listen_count == 0 && a->errors->count == before)
 		apply_listen(a, &nowhere);
+	if (a->fatal == 0 && a->errors->count == before)
+		apply_refusals(a, &nowhere);
 	for (size_t i = 0; i < conf_titled_count && a->fatal == 0; i++)
 		settle_instances(a, &conf_titled[i]);
 	if (a->fatal != 0)
 		return;
 	check_together(a, name);
 	check_clients(a, name);
+	check_segments(a);
 	if (c->retry.greylist > c->retry.first)
 		c->retry.greylist = c->retry.first;
 }

@@ -30,6 +30,7 @@ static const char *const yes_words[] = {"no", "yes", NULL};
 static const char *const answer_words[] = {"inherit", "no", "yes", NULL};
 static const char *const prefer_words[] = {"auto", "ipv6", "ipv4", NULL};
 static const char *const only_words[] = {"any", "ipv6", "ipv4", NULL};
+static const char *const refusal_words[] = {"none", "family", "listed", NULL};
 static const char *const level_words[] = {"error", "warning", "info", "debug", NULL};
 
 const struct conf_block conf_blocks[] = {
@@ -40,10 +41,17 @@ const struct conf_block conf_blocks[] = {
 	{"dns", NULL, "how names are looked up"},
 	{"retry", NULL, "when mail that could not be delivered is tried again, and when it is given up"},
 	{"race", NULL, "how a connection is made over IPv4 and IPv6 at once"},
+	{"path", NULL, "what is remembered of paths: which address and which family worked"},
 	{"limits", NULL, "how much is taken, held and sent at once"},
 	{"storage", NULL, "how the spool is written"},
 	{"log", NULL, "what is logged, and in which form"},
+	{"pool", "NAME", "source addresses that belong together"},
+	{"identity", "ADDRESS", "what a source address calls itself"},
+	{"sender", "DOMAIN or .DOMAIN (its subdomains)", "what holds for mail from a domain"},
 	{"route", "DOMAIN, .DOMAIN (its subdomains) or *", "where a domain's mail goes, and how"},
+	{"refusal", "NAME", "a row of the table of refusals that another address may not share"},
+	{"oracle", "ADDRESS:PORT or /PATH",
+		"where servers that have one family only ask which mail they cannot deliver themselves"},
 };
 const size_t conf_block_count = sizeof conf_blocks / sizeof conf_blocks[0];
 
@@ -74,6 +82,11 @@ const size_t conf_block_count = sizeof conf_blocks / sizeof conf_blocks[0];
 			offsetof(type, member), help                                                                   \
 	}
 #define CLIENT_WORDS(name, words, member, help) ENTRY_WORDS("client", struct conf_client, name, words, member, help)
+#define REFUSAL_LIST(name, type, member, help)                                                                         \
+	{                                                                                                              \
+		"refusal", name, {type, 0, 0, CONF_REFUSAL_LIST_MAX, NULL, 0, false}, NULL, RELOAD,                    \
+			offsetof(struct conf_refusal, member), help                                                    \
+	}
 #define TIME(block, name, min, max, member, preset, when, help)                                                        \
 	ROW(block, name, KEY_TIME, min, max, member, preset, when, help)
 #define SIZE(block, name, min, max, member, preset, when, help)                                                        \
@@ -96,6 +109,8 @@ const struct conf_key conf_keys[] = {
 		"where notices go that mail without a sender failed; without it they are dropped"),
 	ROW("", "clients", KEY_PREFIXES, 0, 4096, clients, "127.0.0.0/8, ::1/128", RELOAD,
 		"networks that may relay without credentials, in place of the default"),
+	ROW("", "nat64", KEY_NAT64, 0, 0, nat64, "auto", RELOAD,
+		"prefix of the NAT64 translator of this network: asked for (RFC 7050), off, or given"),
 	WORDS("", "bare_newline", bare_words, normalize, "reject", RELOAD,
 		"a CR or LF alone in mail or commands: refused, or made a CRLF (LF) and a blank (CR)"),
 	WORDS("", "chunking", chunking_words, chunking, "binary", RELOAD,
@@ -104,6 +119,8 @@ const struct conf_key conf_keys[] = {
 		"a client that speaks before it is greeted is refused, or let pass"),
 	WORDS("", "soft_bounce", yes_words, soft_bounce, "no", RELOAD,
 		"what would fail for good is deferred, until `give_up`: the net for the first day of a migration"),
+	WORDS("", "policy_failover", yes_words, policy_failover, "yes", RELOAD,
+		"a refusal that is about the address family sends the message over the other one at once"),
 	WORDS("", "open_relay", open_relay_words, open_relay, "no", RELOAD,
 		"allows `clients` so wide that everybody may relay"),
 	COUNT("", "loops", 0, 63, loops, NULL, RESTART, "threads for connections; 0: one per processor"),
@@ -134,6 +151,10 @@ const struct conf_key conf_keys[] = {
 		"name in EHLO over IPv4; without it `helo`"),
 	ROW("source", "helo_ipv6", KEY_DOMAIN, 0, 0, source.helo_ipv6, NULL, RELOAD,
 		"name in EHLO over IPv6; without it `helo`"),
+	ROW("source", "ipv6_share", KEY_PERCENT, 0, 100, source.ipv6_share, "100%", RELOAD,
+		"share of the mail that goes over IPv6 where both families work; less for an address that is new to others"),
+	TIME("source", "ipv6_warmup", 0, 364 * DAY, source.ipv6_warmup, "0", RELOAD,
+		"time in which that share grows to 100%; 0: it stays"),
 
 	{"dns", "servers", {KEY_ENDPOINTS, 0, 0, 8, NULL, 53, false}, NULL, RELOAD, offsetof(struct conf, dns.servers),
 		"resolvers, best a validating one on this machine; without it those of /etc/resolv.conf"},
@@ -147,6 +168,10 @@ const struct conf_key conf_keys[] = {
 	TIME("dns", "negative_max", 0, 1 * DAY, dns.negative_max, "5m", RELOAD,
 		"an answer that there is nothing is kept no longer"),
 	TIME("dns", "failure", 0, 5 * MINUTE, dns.failure, "5s", RELOAD, "a failed look-up is not repeated for so long"),
+	TIME("dns", "nat64_min", 1 * SECOND, 1 * HOUR, dns.nat64_min, "1m", RELOAD,
+		"the NAT64 prefix is not asked for again sooner, however short its TTL"),
+	TIME("dns", "nat64_max", 1 * MINUTE, 1 * DAY, dns.nat64_max, "1h", RELOAD,
+		"the NAT64 prefix is asked for again after so long, however long its TTL"),
 
 	TIME("retry", "first", 1 * SECOND, 1 * DAY, retry.first, "5m", RELOAD, "wait before the second attempt"),
 	TIME("retry", "max", 1 * SECOND, 7 * DAY, retry.max, "1h", RELOAD, "longest wait between attempts"),
@@ -173,6 +198,23 @@ const struct conf_key conf_keys[] = {
 		"sessions of one delivery attempt that get as far as MAIL"),
 	TIME("race", "connect_time", 1 * SECOND, 5 * MINUTE, race.connect_time, "30s", RELOAD,
 		"wait for a connection over the last path"),
+
+	COUNT("path", "addresses", 100, 1000000, path.addresses, "20000", RELOAD, "addresses of servers that are remembered"),
+	COUNT("path", "sites", 100, 1000000, path.sites, "10000", RELOAD, "sites that are remembered"),
+	TIME("path", "probe_first", 1 * SECOND, 1 * DAY, path.probe_first, "2m", RELOAD,
+		"a path that failed is tried again after so long, by one connection without mail"),
+	TIME("path", "probe_max", 1 * SECOND, 7 * DAY, path.probe_max, "15m", RELOAD,
+		"longest wait between two such tries; each failure in a row doubles it"),
+	TIME("path", "probe_time", 100 * MS, 1 * MINUTE, path.probe_time, "900ms", RELOAD,
+		"wait for the answer to such a connection attempt; below 1s its SYN is sent once"),
+	TIME("path", "refused_first", 1 * MINUTE, 7 * DAY, path.refused_first, "1h", RELOAD,
+		"a family for which a site refused mail goes last there for so long"),
+	TIME("path", "refused_max", 1 * MINUTE, 30 * DAY, path.refused_max, "1d", RELOAD,
+		"longest such time; each refusal in a row doubles it"),
+	TIME("path", "half_life", 1 * MINUTE, 30 * DAY, path.half_life, "1d", RELOAD,
+		"what was counted of a path weighs half after so long"),
+	COUNT("path", "mss_ipv6", 0, 9000, path.mss_ipv6, "0", RELOAD,
+		"largest segment of outgoing IPv6 connections in bytes, as 1220; 0: what the kernel finds"),
 
 	SIZE("limits", "size", 1 * KIB, 4 * GIB, limits.size, "50M", RELOAD, "largest message"),
 	COUNT("limits", "recipients", 1, 100000, limits.recipients, "1000", RELOAD, "recipients of a message"),
@@ -212,6 +254,9 @@ const struct conf_key conf_keys[] = {
 	TIME("limits", "deliver_by", 0, 1 * DAY, limits.deliver_by, "1m", RELOAD,
 		"shortest time that a client may set for delivery (DELIVERBY, mode R)"),
 	COUNT("limits", "control", 1, 1000, limits.control, "16", RELOAD, "connections of relayq at once"),
+	COUNT("limits", "oracle", 1, 10000, limits.oracle, "100", RELOAD, "connections to the oracles at once"),
+	TIME("limits", "oracle_time", 100 * MS, 1 * MINUTE, limits.oracle_time, "2s", RELOAD,
+		"an oracle answers \"later\" to what it does not know by then"),
 	SIZE("limits", "bounce_size", 0, 1 * MIB, limits.bounce_size, "50K", RELOAD,
 		"a message up to this size goes back whole in its bounce, of a larger one the header"),
 
@@ -234,6 +279,17 @@ const struct conf_key conf_keys[] = {
 	WORDS("log", "level", level_words, log.level, "info", RELOAD, "the least that is logged"),
 	SIZE("log", "buffer", 64 * KIB, 1 * GIB, log.buffer, "1M", RESTART, "lines that wait to be written; more are dropped"),
 
+	{"pool", "addresses", {KEY_PREFIXES, 0, 0, 256, NULL, 0, false}, NULL, RELOAD, offsetof(struct conf_pool, addresses),
+		"addresses of outgoing connections, of both families or one; they take turns"},
+	{"pool", "ipv6_share", {KEY_PERCENT, sizeof(uint64_t), 0, 100, NULL, 0, true}, NULL, RELOAD,
+		offsetof(struct conf_pool, ipv6_share), "as source { ipv6_share }, for mail from this pool"},
+	{"pool", "ipv6_warmup", {KEY_TIME, sizeof(uint64_t), 0, 364 * DAY, NULL, 0, true}, NULL, RELOAD,
+		offsetof(struct conf_pool, ipv6_warmup), "as source { ipv6_warmup }, for mail from this pool"},
+	{"identity", "helo", {KEY_DOMAIN, 0, 0, 0, NULL, 0, false}, NULL, RELOAD, offsetof(struct conf_identity, helo),
+		"name in EHLO over connections from this address"},
+	{"sender", "pool", {KEY_TEXT, 0, 0, 32, NULL, 0, false}, NULL, RELOAD, offsetof(struct conf_sender, pool),
+		"pool of source addresses for this mail, unless its route names one"},
+
 	{"route", "relay", {KEY_RELAY, 0, 0, 0, NULL, 25, false}, NULL, RELOAD, offsetof(struct conf_route, relay),
 		"next hops, the preferred one first: [HOST] and addresses as they are, HOST by its MX; without it the domain's own MX"},
 	ROUTE_NUMBER("connections", KEY_COUNT, 1, 10000, connections,
@@ -255,9 +311,26 @@ const struct conf_key conf_keys[] = {
 	ROUTE_WORDS("only", only_words, only,
 		"family of the addresses that are used at all; mail for which none is left waits"),
 	ROUTE_WORDS("soft_bounce", answer_words, soft_bounce, "as `soft_bounce` at the top level, for this route"),
+	ROUTE_WORDS("policy_failover", answer_words, policy_failover, "as `policy_failover` at the top level, for this route"),
 	ROUTE_WORDS("discard", yes_words, discard, "mail is accepted and dropped, without a notice to anybody"),
 	{"route", "reject", {KEY_REPLY, 0, 0, 300, NULL, 0, false}, NULL, RELOAD, offsetof(struct conf_route, reject),
 		"recipients are refused with 550 5.7.1 and this text"},
+	{"route", "pool", {KEY_TEXT, 0, 0, 32, NULL, 0, false}, NULL, RELOAD, offsetof(struct conf_route, pool),
+		"pool of source addresses; without it that of the sender's domain"},
+
+	{"refusal", "kind", {KEY_CHOICE, sizeof(enum conf_refusal_kind), 0, 0, refusal_words, 0, false}, NULL, RELOAD,
+		offsetof(struct conf_refusal, kind), "what it is about: the family, the address as a block list says, neither"},
+	REFUSAL_LIST("code", KEY_CODES, codes, "reply codes; without them any of a refusal"),
+	REFUSAL_LIST("status", KEY_STATUSES, statuses, "enhanced status codes; none: the reply has none; without them any"),
+	REFUSAL_LIST("text", KEY_PATTERNS, texts, "what the text contains, * for anything between; without it any"),
+	ENTRY_WORDS("refusal", struct conf_refusal, "over", only_words, over, "the family of the connection"),
+
+	ENTRY_WORDS("oracle", struct conf_oracle, "family", prefer_words, family,
+		"the one family of those who ask; auto: the one over which they ask"),
+	{"oracle", "answer", {KEY_REPLY, 0, 0, 300, NULL, 0, false}, NULL, RELOAD, offsetof(struct conf_oracle, answer),
+		"what is found for mail that they cannot deliver themselves; without it relay:[hostname]"},
+	{"oracle", "clients", {KEY_PREFIXES, 0, 0, 4096, NULL, 0, false}, NULL, RELOAD, offsetof(struct conf_oracle, askers),
+		"networks that may ask; without it `clients` of the top level"},
 };
 /* clang-format on */
 const size_t conf_key_count = sizeof conf_keys / sizeof conf_keys[0];

@@ -6,6 +6,11 @@ static uint64_t own_or(uint64_t own, uint64_t inherited)
 	return own != CONF_INHERIT ? own : inherited;
 }
 
+static bool own_answer_or(enum conf_answer own, bool inherited)
+{
+	return own == CONF_ANSWER_INHERIT ? inherited : own == CONF_ANSWER_YES;
+}
+
 static enum family family_of(enum conf_family f)
 {
 	return f == CONF_FAMILY_IPV6 ? FAMILY_IPV6 : f == CONF_FAMILY_IPV4 ? FAMILY_IPV4 : FAMILY_NONE;
@@ -31,8 +36,8 @@ struct policy policy_of(const struct conf *c, const struct conf_route *route)
 			.warn = own_or(r->warn, c->retry.warn)},
 		.prefer = family_of(r->prefer),
 		.only = family_of(r->only),
-		.soft_bounce =
-			r->soft_bounce == CONF_ANSWER_INHERIT ? c->soft_bounce : r->soft_bounce == CONF_ANSWER_YES,
+		.soft_bounce = own_answer_or(r->soft_bounce, c->soft_bounce),
+		.policy_failover = own_answer_or(r->policy_failover, c->policy_failover),
 	};
 	p.retry.greylist = c->retry.greylist < p.retry.first ? c->retry.greylist : p.retry.first;
 	p.own_site = r->connections != CONF_INHERIT || r->messages != CONF_INHERIT || r->recipients != CONF_INHERIT ||

@@ -20,6 +20,7 @@ struct policy {
 	struct retry_times retry;
 	enum family prefer, only; /* FAMILY_NONE: neither */
 	bool soft_bounce;
+	bool policy_failover;
 	/* The route has limits, prefer or only of its own: it shares no site with other routes to the same hosts, or
 	 * nobody's limits would hold. */
 	bool own_site;

@@ -58,6 +58,89 @@ static void free_route(void *item)
 	free(((struct conf_route *)item)->pattern);
 }
 
+/* ---- oracle ---- */
+
+static int compare_oracles(const void *left, const void *right)
+{
+	const struct conf_oracle *a = left, *b = right;
+	if (a->path != NULL || b->path != NULL)
+		return a->path == NULL ? -1 : b->path == NULL ? 1 : strcmp(a->path, b->path);
+	int order = ip_compare(&a->at.ip, &b->at.ip);
+	return order ? order : (a->at.port > b->at.port) - (a->at.port < b->at.port);
+}
+
+static int write_oracle(const void *item, struct buf *out)
+{
+	const struct conf_oracle *o = item;
+	char text[ENDPOINT_TEXT];
+	return buf_append_str(out, o->path != NULL ? o->path : endpoint_format(&o->at, text));
+}
+
+static void free_oracle(void *item)
+{
+	free(((struct conf_oracle *)item)->path);
+}
+
+/* ---- pool, identity, sender ---- */
+
+static int compare_pools(const void *left, const void *right)
+{
+	return strcmp(((const struct conf_pool *)left)->name, ((const struct conf_pool *)right)->name);
+}
+
+static int write_pool(const void *item, struct buf *out)
+{
+	return buf_append_str(out, ((const struct conf_pool *)item)->name);
+}
+
+static void free_pool(void *item)
+{
+	free(((struct conf_pool *)item)->name);
+}
+
+static int compare_identities(const void *left, const void *right)
+{
+	return ip_compare(&((const struct conf_identity *)left)->at, &((const struct conf_identity *)right)->at);
+}
+
+static int write_identity(const void *item, struct buf *out)
+{
+	char text[IP_TEXT];
+	return buf_append_str(out, ip_format(&((const struct conf_identity *)item)->at, text));
+}
+
+static int compare_senders(const void *left, const void *right)
+{
+	return strcmp(((const struct conf_sender *)left)->pattern, ((const struct conf_sender *)right)->pattern);
+}
+
+static int write_sender(const void *item, struct buf *out)
+{
+	return buf_append_str(out, ((const struct conf_sender *)item)->pattern);
+}
+
+static void free_sender(void *item)
+{
+	free(((struct conf_sender *)item)->pattern);
+}
+
+/* ---- refusal ---- */
+
+static int compare_refusals(const void *left, const void *right)
+{
+	return strcmp(((const struct conf_refusal *)left)->name, ((const struct conf_refusal *)right)->name);
+}
+
+static int write_refusal(const void *item, struct buf *out)
+{
+	return buf_append_str(out, ((const struct conf_refusal *)item)->name);
+}
+
+static void free_refusal(void *item)
+{
+	free(((struct conf_refusal *)item)->name);
+}
+
 /* ---- all of them ---- */
 
 const struct conf_titled conf_titled[] = {
@@ -83,6 +166,39 @@ const struct conf_titled conf_titled[] = {
 		.write_title = write_client,
 	},
 	{
+		.block = "pool",
+		.many = "pools",
+		.most = CONF_POOLS_MAX,
+		.size = sizeof(struct conf_pool),
+		.items = offsetof(struct conf, pools),
+		.count = offsetof(struct conf, pool_count),
+		.compare = compare_pools,
+		.write_title = write_pool,
+		.free_title = free_pool,
+	},
+	{
+		.block = "identity",
+		.many = "identities",
+		.most = CONF_IDENTITIES_MAX,
+		.size = sizeof(struct conf_identity),
+		.items = offsetof(struct conf, identities),
+		.count = offsetof(struct conf, identity_count),
+		.compare = compare_identities,
+		.write_title = write_identity,
+	},
+	{
+		.block = "sender",
+		.many = "senders",
+		.most = CONF_SENDERS_MAX,
+		.size = sizeof(struct conf_sender),
+		.items = offsetof(struct conf, senders),
+		.count = offsetof(struct conf, sender_count),
+		.sorted = true,
+		.compare = compare_senders,
+		.write_title = write_sender,
+		.free_title = free_sender,
+	},
+	{
 		.block = "route",
 		.many = "routes",
 		.most = CONF_ROUTES_MAX,
@@ -94,12 +210,39 @@ const struct conf_titled conf_titled[] = {
 		.write_title = write_route,
 		.free_title = free_route,
 	},
+	{
+		.block = "oracle",
+		.many = "oracles",
+		.most = CONF_ORACLES_MAX,
+		.size = sizeof(struct conf_oracle),
+		.items = offsetof(struct conf, oracles),
+		.count = offsetof(struct conf, oracle_count),
+		.compare = compare_oracles,
+		.write_title = write_oracle,
+		.free_title = free_oracle,
+	},
+	{
+		.block = "refusal",
+		.many = "rows of refusals",
+		.most = CONF_REFUSALS_MAX,
+		.size = sizeof(struct conf_refusal),
+		.items = offsetof(struct conf, refusals),
+		.count = offsetof(struct conf, refusal_count),
+		.compare = compare_refusals,
+		.write_title = write_refusal,
+		.free_title = free_refusal,
+	},
 };
 const size_t conf_titled_count = sizeof conf_titled / sizeof conf_titled[0];
 
 _Static_assert(offsetof(struct conf_listen, origin) == 0, "the origin comes first");
 _Static_assert(offsetof(struct conf_client, origin) == 0, "the origin comes first");
 _Static_assert(offsetof(struct conf_route, origin) == 0, "the origin comes first");
+_Static_assert(offsetof(struct conf_oracle, origin) == 0, "the origin comes first");
+_Static_assert(offsetof(struct conf_pool, origin) == 0, "the origin comes first");
+_Static_assert(offsetof(struct conf_identity, origin) == 0, "the origin comes first");
+_Static_assert(offsetof(struct conf_sender, origin) == 0, "the origin comes first");
+_Static_assert(offsetof(struct conf_refusal, origin) == 0, "the origin comes first");
 
 const struct conf_titled *titled_find(const char *block)
 {

@@ -7,6 +7,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "conf/pref64.h"
+#include "conf/texts.h"
+
 struct unit {
 	const char *name;
 	uint64_t factor;
@@ -16,13 +19,23 @@ struct unit {
 static const struct unit times[] = {
 	{"w", 604800000}, {"d", 86400000}, {"h", 3600000}, {"m", 60000}, {"s", 1000}, {"ms", 1}, {NULL, 0}};
 static const struct unit sizes[] = {{"G", 1 << 30}, {"M", 1 << 20}, {"K", 1 << 10}, {"", 1}, {NULL, 0}};
+static const struct unit percents[] = {{"%", 1}, {NULL, 0}};
 static const struct unit counts[] = {{"", 1}, {NULL, 0}};
 
 enum { LIST_MAX = 4096, TEXT_MAX = 1024 };
 
 static const struct unit *units_of(enum key_type type)
 {
-	return type == KEY_TIME ? times : type == KEY_SIZE ? sizes : counts;
+	switch (type) {
+	case KEY_TIME:
+		return times;
+	case KEY_SIZE:
+		return sizes;
+	case KEY_PERCENT:
+		return percents;
+	default:
+		return counts;
+	}
 }
 
 /* Numbers. */
@@ -162,21 +175,6 @@ static int parse_text(const struct value_rule *rule, const char *text, void *to)
 		lower(copy);
 	*(char **)to = copy;
 	return 0;
-}
-
-/* Appends `text`, in quotes if the grammar needs them. */
-static int write_text(struct buf *out, const char *text)
-{
-	if (*text != '\0' && *text != '#' && strpbrk(text, " \t,{}\"\\") == NULL)
-		return buf_append_str(out, text);
-	int err = buf_append(out, "\"", 1);
-	for (; err == 0 && *text != '\0'; text++) {
-		if (*text == '"' || *text == '\\')
-			err = buf_append(out, "\\", 1);
-		if (err == 0)
-			err = buf_append(out, text, 1);
-	}
-	return err ? err : buf_append(out, "\"", 1);
 }
 
 /* Addresses. */
@@ -420,6 +418,11 @@ static int write_list(const struct value_rule *rule, const struct list list, str
 
 /* All of them. */
 
+static enum text_type texts_of(const struct value_rule *rule)
+{
+	return rule->type == KEY_CODES ? TEXT_CODE : rule->type == KEY_STATUSES ? TEXT_STATUS : TEXT_PATTERN;
+}
+
 int value_expected(const struct value_rule *rule, struct buf *out)
 {
 	static const char *const texts[] = {
@@ -432,15 +435,19 @@ int value_expected(const struct value_rule *rule, struct buf *out)
 		[KEY_ENDPOINTS] = "ADDRESS, ADDRESS:PORT or [IPV6]:PORT",
 		[KEY_IPV4] = "an IPv4 address",
 		[KEY_IPV6] = "an IPv6 address",
+		[KEY_NAT64] = "auto, off or IPv6 prefixes as 64:ff9b::/96, separated by commas",
 		[KEY_RELAY] = "[HOST], HOST (by MX) or ADDRESS, then :PORT or not (IPv6 in [ ]), separated by commas",
 	};
-	static const char *const numbers[] = {
-		[KEY_TIME] = "a time (ms s m h d w)", [KEY_SIZE] = "a size (bytes, K M G)", [KEY_COUNT] = "a number"};
+	static const char *const numbers[] = {[KEY_TIME] = "a time (ms s m h d w)",
+		[KEY_SIZE] = "a size (bytes, K M G)",
+		[KEY_COUNT] = "a number",
+		[KEY_PERCENT] = "a share"};
 	int err = 0;
 	switch (rule->type) {
 	case KEY_TIME:
 	case KEY_SIZE:
 	case KEY_COUNT:
+	case KEY_PERCENT:
 		err = buf_printf(out, "%s between ", numbers[rule->type]);
 		if (err == 0)
 			err = write_number(out, rule->min, units_of(rule->type));
@@ -460,6 +467,10 @@ int value_expected(const struct value_rule *rule, struct buf *out)
 	case KEY_REPLY:
 		return buf_printf(
 			out, "%s of 1 to %" PRIu64 " bytes", texts[rule->type], rule->max ? rule->max : TEXT_MAX);
+	case KEY_CODES:
+	case KEY_STATUSES:
+	case KEY_PATTERNS:
+		return buf_append_str(out, texts_expected(texts_of(rule)));
 	default:
 		return buf_append_str(out, texts[rule->type]);
 	}
@@ -471,6 +482,7 @@ static int parse_one(const struct value_rule *rule, const char *text, void *to)
 	case KEY_TIME:
 	case KEY_SIZE:
 	case KEY_COUNT:
+	case KEY_PERCENT:
 		return parse_number(rule, text, to);
 	case KEY_CHOICE:
 		return parse_choice(rule, text, to);
@@ -492,6 +504,10 @@ int value_read(const struct value_rule *rule, const struct grammar_value *values
 		err = parse_list(rule, values, to, bad, why);
 	} else if (rule->type == KEY_RELAY) {
 		err = parse_relay(rule, values, to, bad, why);
+	} else if (rule->type == KEY_NAT64) {
+		err = pref64_read(values, to, bad, why);
+	} else if (rule->type == KEY_CODES || rule->type == KEY_STATUSES || rule->type == KEY_PATTERNS) {
+		err = texts_read(to, texts_of(rule), values, rule->max, bad, why);
 	} else if (values->next != NULL) {
 		*bad = values->next;
 		buf_append_str(why, "a list; expected one value: ");
@@ -516,6 +532,7 @@ int value_write(const struct value_rule *rule, const void *from, struct buf *out
 	case KEY_TIME:
 	case KEY_SIZE:
 	case KEY_COUNT:
+	case KEY_PERCENT:
 		return write_number(out, load_number(from, rule->size), units_of(rule->type));
 	case KEY_CHOICE:
 		return buf_append_str(out, rule->choices[load_number(from, rule->size)]);
@@ -525,17 +542,27 @@ int value_write(const struct value_rule *rule, const void *from, struct buf *out
 	case KEY_IPV4:
 	case KEY_IPV6:
 		return buf_append_str(out, ip_format(from, text));
+	case KEY_NAT64:
+		return pref64_write(from, out);
+	case KEY_CODES:
+	case KEY_STATUSES:
+	case KEY_PATTERNS:
+		return texts_write(from, out);
 	case KEY_RELAY:
 		return value_write_relay(from, out);
 	default:
-		return write_text(out, *(char *const *)from);
+		return text_write(*(char *const *)from, out);
 	}
+}
+
+bool value_is_number(const struct value_rule *rule)
+{
+	return rule->type == KEY_TIME || rule->type == KEY_SIZE || rule->type == KEY_COUNT || rule->type == KEY_PERCENT;
 }
 
 void value_init(const struct value_rule *rule, void *member)
 {
-	bool number = rule->type == KEY_TIME || rule->type == KEY_SIZE || rule->type == KEY_COUNT;
-	if (number && rule->optional)
+	if (value_is_number(rule) && rule->optional)
 		store_number(member, rule->size, CONF_INHERIT);
 }
 
@@ -545,6 +572,7 @@ bool value_empty(const struct value_rule *rule, const void *from)
 	case KEY_TIME:
 	case KEY_SIZE:
 	case KEY_COUNT:
+	case KEY_PERCENT:
 		return rule->optional && load_number(from, rule->size) == CONF_INHERIT;
 	case KEY_CHOICE:
 		return rule->optional && load_number(from, rule->size) == 0;
@@ -554,6 +582,12 @@ bool value_empty(const struct value_rule *rule, const void *from)
 	case KEY_IPV4:
 	case KEY_IPV6:
 		return ((const struct ip *)from)->family == FAMILY_NONE;
+	case KEY_NAT64:
+		return false; /* at the least `auto` */
+	case KEY_CODES:
+	case KEY_STATUSES:
+	case KEY_PATTERNS:
+		return ((const struct conf_texts *)from)->count == 0;
 	case KEY_RELAY:
 		return ((const struct conf_relay *)from)->count == 0;
 	default:
@@ -567,6 +601,7 @@ void value_fini(const struct value_rule *rule, void *member)
 	case KEY_TIME:
 	case KEY_SIZE:
 	case KEY_COUNT:
+	case KEY_PERCENT:
 	case KEY_CHOICE:
 		break;
 	case KEY_PREFIXES:
@@ -578,6 +613,14 @@ void value_fini(const struct value_rule *rule, void *member)
 	case KEY_IPV6:
 		*(struct ip *)member = (struct ip){0};
 		break;
+	case KEY_NAT64:
+		*(struct conf_nat64 *)member = (struct conf_nat64){0};
+		break;
+	case KEY_CODES:
+	case KEY_STATUSES:
+	case KEY_PATTERNS:
+		texts_free(member);
+		break;
 	case KEY_RELAY:
 		value_free_relay(member);
 		break;
@@ -587,7 +630,7 @@ void value_fini(const struct value_rule *rule, void *member)
 	}
 }
 
-static bool texts_equal(const char *a, const char *b)
+static bool text_equal(const char *a, const char *b)
 {
 	return a == b || (a != NULL && b != NULL && strcmp(a, b) == 0);
 }
@@ -623,6 +666,7 @@ bool value_equal(const struct value_rule *rule, const void *a, const void *b)
 	case KEY_TIME:
 	case KEY_SIZE:
 	case KEY_COUNT:
+	case KEY_PERCENT:
 	case KEY_CHOICE:
 		return load_number(a, rule->size) == load_number(b, rule->size);
 	case KEY_PREFIXES:
@@ -631,10 +675,16 @@ bool value_equal(const struct value_rule *rule, const void *a, const void *b)
 	case KEY_IPV4:
 	case KEY_IPV6:
 		return ip_equal(a, b);
+	case KEY_NAT64:
+		return pref64_equal(a, b);
+	case KEY_CODES:
+	case KEY_STATUSES:
+	case KEY_PATTERNS:
+		return texts_equal(a, b);
 	case KEY_RELAY:
 		return relays_equal(a, b);
 	default:
-		return texts_equal(*(char *const *)a, *(char *const *)b);
+		return text_equal(*(char *const *)a, *(char *const *)b);
 	}
 }
 
@@ -673,6 +723,7 @@ int value_copy(const struct value_rule *rule, void *to, const void *from)
 	case KEY_TIME:
 	case KEY_SIZE:
 	case KEY_COUNT:
+	case KEY_PERCENT:
 	case KEY_CHOICE:
 		store_number(to, rule->size, load_number(from, rule->size));
 		return 0;
@@ -683,6 +734,13 @@ int value_copy(const struct value_rule *rule, void *to, const void *from)
 	case KEY_IPV6:
 		*(struct ip *)to = *(const struct ip *)from;
 		return 0;
+	case KEY_NAT64:
+		*(struct conf_nat64 *)to = *(const struct conf_nat64 *)from;
+		return 0;
+	case KEY_CODES:
+	case KEY_STATUSES:
+	case KEY_PATTERNS:
+		return texts_copy(to, from);
 	case KEY_RELAY:
 		return copy_relay(to, from);
 	default:

@@ -3,6 +3,7 @@
  *   KEY_TIME            a number and ms s m h d w, in milliseconds
  *   KEY_SIZE            a number, may be with K M G (1024)
  *   KEY_COUNT           a number
+ *   KEY_PERCENT         a number and %
  *   KEY_CHOICE          one of the words of `choices`; the member is its index
  *   KEY_TEXT, KEY_PATH  any text, the name of a file or socket
  *   KEY_REPLY           text of an SMTP reply: printable ASCII
@@ -11,7 +12,11 @@
  *   KEY_PREFIXES        a list of ADDRESS or ADDRESS/BITS
  *   KEY_ENDPOINTS       a list of ADDRESS, ADDRESS:PORT or [ADDRESS]:PORT
  *   KEY_IPV4, KEY_IPV6  one address
+ *   KEY_NAT64           auto, off or a list of IPv6 prefixes, see conf/pref64.h
  *   KEY_RELAY           a list of [HOST], HOST or an address, may be with :PORT
+ *   KEY_CODES           a list of reply codes of refusals, x for any digit: 550, 55x, 4xx
+ *   KEY_STATUSES        a list of enhanced status codes of refusals: 5.7.25, 4.7.*, none
+ *   KEY_PATTERNS        a list of texts in printable ASCII, * for anything
  *
  * Members: numbers and choices are unsigned of 1, 4 or 8 bytes; text, path, domain and mailbox are char *, NULL or on
  * the heap; the others are the structs of conf/conf.h and conf/ip.h. All zero is a valid empty member of every type. */
@@ -25,6 +30,7 @@ enum key_type {
 	KEY_TIME,
 	KEY_SIZE,
 	KEY_COUNT,
+	KEY_PERCENT,
 	KEY_CHOICE,
 	KEY_TEXT,
 	KEY_PATH,
@@ -35,7 +41,11 @@ enum key_type {
 	KEY_ENDPOINTS,
 	KEY_IPV4,
 	KEY_IPV6,
+	KEY_NAT64,
 	KEY_RELAY,
+	KEY_CODES,
+	KEY_STATUSES,
+	KEY_PATTERNS,
 };
 
 struct value_rule {
@@ -49,6 +59,8 @@ struct value_rule {
 	bool optional;
 };
 
+/* Time, size, count or share: an unsigned integer with a range. */
+bool value_is_number(const struct value_rule *rule);
 /* Makes a member empty whose bytes are all zero. */
 void value_init(const struct value_rule *rule, void *member);
 /* Reads `values` into the empty member at `to`. 0; -ENOMEM; -EINVAL: then `bad` is the value that is wrong and `why`

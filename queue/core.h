@@ -5,7 +5,7 @@
  *   queue.c     plumbing: the thread, its timers, start and stop     control/   what operators ask
  *   schedule.c  what is due: deliveries, probes of sites, look-ups
  *   route.c     domain → MX → site                                   reclaim.c   journal segments, checkpoints
- *   dispatch.c, dialling.c  sites: dials, connections, transactions
+ *   dispatch.c, dialling.c  sites: dials, connections, transactions   path/   which paths work
  *   deadline.c  times that the sender named: DELIVERBY, FUTURERELEASE; warnings of delay
  *   settle.c    what an attempt came to: outcome, deferral    telling.c, notifier.c  notices to the sender
  *   suspension.c  sites at which an operator wants no connection
@@ -29,8 +29,9 @@
 #include "queue/due.h"
 #include "queue/idmap.h"
 #include "queue/intern.h"
-#include "queue/memory.h"
 #include "queue/mail/message.h"
+#include "queue/path/memory.h"
+#include "queue/path/refusal.h"
 #include "queue/ready.h"
 
 enum due_kind { DUE_DELIVERY, DUE_SITE, DUE_SWEEP, DUE_DOMAIN, DUE_MESSAGE };
@@ -44,6 +45,11 @@ struct tries {
 	unsigned tried_count;
 	struct endpoint tried[10]; /* as many as race { sessions_per_attempt } may be */
 	enum family other;	   /* the family that the next path should have; FAMILY_NONE */
+	enum family refused;	   /* it was refused for this family, and must have the other: queue/path/failover.h */
+	enum refusal refusal;	   /* … in which manner */
+	bool resourced;		   /* it was refused from one source address, and had another one already */
+	const char *refusal_row;   /* … by which row of the table, if this transaction was; lent */
+	unsigned slow;		   /* sessions with a wait before the content that was over patience */
 	uint32_t race_ms, transfer_ms;
 	bool greylisted; /* some answer looked like greylisting */
 	/* Its route discards: delivered by rule, and as nobody has the mail nobody is told that it arrived. */
@@ -81,6 +87,20 @@ TAILQ_HEAD(domain_list, domain);
 
 enum { LINK_DOMAINS = 16 };
 
+/* When a share of IPv6 began: queue/path/pool.h. */
+struct share {
+	uint64_t pool; /* its key */
+	uint64_t percent;
+	uint64_t since; /* wall milliseconds */
+};
+
+/* Whether this host has a source address: queue/path/binding.h. */
+struct binding {
+	struct ip ip;
+	int error; /* 0: it can be used */
+	uint64_t asked, told;
+};
+
 /* One connection, idle or at work. */
 struct link {
 	TAILQ_ENTRY(link) next;
@@ -92,8 +112,12 @@ struct link {
 	int used;
 	uint32_t race_ms;
 	unsigned sent;
+	uint64_t pool;			/* key of the pool of source addresses from which it was made */
+	enum family share;		/* the family that the mail which it was made for has by its share */
+	struct ip source;		/* FAMILY_NONE: the kernel chose it */
 	uint64_t domains[LINK_DOMAINS]; /* hashes of those that it carried mail for, if the peer limits their number */
 	unsigned domain_count;
+	bool shunned; /* the site refused mail from its source address, and the pool has another */
 	bool closing; /* takes no more work; `closed` will come */
 	void (*closed)(struct queue *q, struct site *s);
 };
@@ -117,12 +141,24 @@ struct dialling {
 	struct delivery *picky; /* NULL: for whoever is first in the site's list */
 	bool probe;		/* begun while the site rested */
 	bool partial;		/* addresses were left out for limits { address_connections } */
+	uint64_t pool;		/* key of its pool of source addresses */
+	enum family share;	/* the family that its mail has by its share; FAMILY_NONE: either */
 	/* counted at their addresses as long as it is under way: those of the best preference */
 	uint16_t preference;
 	unsigned counted;
 	struct endpoint addresses[CANDIDATES_MAX];
 };
 TAILQ_HEAD(dialling_list, dialling);
+
+/* A connection that finds out whether a path works again: queue/path/prober.h. */
+struct probe {
+	TAILQ_ENTRY(probe) next;
+	struct queue *queue;
+	struct site *site;
+	struct dial *dial;
+	struct endpoint to;
+};
+TAILQ_HEAD(probe_list, probe);
 
 enum { SITE_KEY = 4096 };
 
@@ -138,6 +174,7 @@ struct site {
 	struct lane lane;	/* lane.site is its name */
 	TAILQ_ENTRY(site) use;	/* all sites, the longest unused first */
 	TAILQ_ENTRY(site) turn; /* sites that wait for the limit of all connections */
+	unsigned next_source;	/* whose turn it is, of the addresses of a pool */
 	bool in_turn;
 	bool at_limit; /* limits { site_connections } is reached: counted once until there is room again */
 	const struct suspension *suspension; /* by an operator; NULL */
@@ -145,6 +182,7 @@ struct site {
 	uint64_t suspension_looked;	     /* when */
 	bool known;			     /* some path of it worked last time */
 	bool slow;			     /* every path was given up by patience last time */
+	bool slow_mail;			     /* … behind MAIL, that is: no patience until mail is answered again */
 	bool resting;
 	struct ready ready;
 	bool turn_of_fresh; /* of fresh mail and backlog */
@@ -159,8 +197,8 @@ struct site {
 	unsigned rcpt_full;
 	struct candidate *candidates;
 	unsigned candidate_count;
-	enum family prefer; /* goes first until `prefer_until`: the other one failed here */
-	uint64_t prefer_until, prefer_span;
+	struct probe *probe;   /* under way; NULL */
+	uint64_t probe_at;     /* no probe is due before; 0: to be found out */
 	unsigned failures;     /* dials in a row that found no path */
 	struct due due;	       /* resting: the next probe; else, after a failed dial: the next try beside what it has */
 	bool probe_due;	       /* resting, and it is time for a probe */
@@ -207,6 +245,18 @@ struct queue {
 	struct due_heap due;
 	struct intern reasons;
 	struct memory *memory;
+	struct probe_list probes;
+	struct sidestate paths_file, pins_file;
+	struct buf paths_making; /* the next content of the first */
+	struct sidestate shares_file;
+	struct share *shares;
+	unsigned share_count;
+	struct binding *bindings;
+	unsigned binding_count;
+	unsigned next_source;		      /* with which address of a pool the next new site begins */
+	int (*can_bind)(const struct ip *ip); /* binding_try(); tests: the test's */
+	bool paths_walking;		      /* … is being made */
+	uint64_t paths_kept, paths_kept_at;   /* memory_changes() when it was written, and when that was */
 	struct segment_count *segments;
 	struct domain *domains;
 	struct domain_list unused_domains;

@@ -3,6 +3,7 @@
 
 #include <stdlib.h>
 
+#include "queue/path/pool.h"
 #include "queue/site.h"
 
 void dialling_count(struct queue *q, const struct dialling *w, int change)
@@ -47,13 +48,18 @@ struct dial *dialling_build(struct queue *q, struct site *s, struct delivery *d,
 	struct candidate *candidates = calloc(CANDIDATES_MAX, sizeof *candidates);
 	if (candidates == NULL)
 		return NULL;
-	unsigned n = site_candidates(q, s, d, true, candidates, &w->partial);
+	unsigned n = site_candidates(q, s, d, candidates, &w->partial);
 	if (w->partial && !worth_it(s, d, candidates, n))
 		n = 0;
 	struct ioloop *loop = &q->loops[q->next_loop++ % q->loop_count];
 	/* an attempt under way waits for the answers that come */
 	bool wait = d->tries != NULL && dialling_answers_come(s, d);
-	struct dial *dial = n || wait ? dial_new(loop, q->mailbox, q->conf, q->store, &s->lane) : NULL;
+	const struct conf_pool *pool = pool_of(q, d);
+	struct lane lane = s->lane;
+	pool_choose(q, s, pool, &lane);
+	w->pool = pool_key(pool);
+	w->share = pool_family(q, d);
+	struct dial *dial = n || wait ? dial_new(loop, q->mailbox, q->conf, q->store, &lane) : NULL;
 	for (unsigned i = 0; dial != NULL && i < n; i++) {
 		dial_add(dial, &candidates[i]);
 		take_address(w, &candidates[i]);
@@ -66,7 +72,8 @@ void dialling_refresh(struct queue *q, struct dialling *w, struct candidate cand
 {
 	bool full;
 	dialling_count(q, w, -1); /* its own places are no reason to leave them out */
-	unsigned n = site_candidates(q, w->site, w->picky, false, candidates, &full);
+	const struct delivery *d = w->picky ? w->picky : ready_first(&w->site->ready);
+	unsigned n = site_candidates(q, w->site, d, candidates, &full);
 	for (unsigned i = 0; i < n; i++) {
 		dial_add(w->dial, &candidates[i]);
 		take_address(w, &candidates[i]);

@@ -8,11 +8,14 @@
 #include "conf/clock.h"
 #include "conf/counter.h"
 #include "queue/batch.h"
+#include "queue/choose.h"
 #include "queue/deadline.h"
 #include "queue/dialling.h"
 #include "queue/index.h"
 #include "queue/link.h"
 #include "queue/pace.h"
+#include "queue/path/failover.h"
+#include "queue/path/prober.h"
 #include "queue/retry.h"
 #include "queue/settle.h"
 #include "queue/site.h"
@@ -23,7 +26,6 @@
 enum {
 	SWEEP_SLICE = 200,
 	SWEEP_BUSY_MS = 20, /* while many notices are being made */
-	BACKLOG_MS = 60000, /* mail that waits for so long is a backlog */
 	PARTIAL_MS = 1000,  /* the rest of a site whose better addresses had no room */
 	LOCAL_MS = 5000,    /* … where no path could be tried for want of something here */
 	BESIDE_MS = 60000,  /* after a failed dial: one more is tried beside the connections that live */
@@ -86,15 +88,17 @@ static bool may_begin(const struct queue *q)
 
 /* ---- transactions ---- */
 
-/* An address of the other family may still be on its way from the DNS: as good as a path that is left. */
+/* An address of the other family may still be on its way from the DNS: as good as a path that is left. Who was refused
+ * for the family has one session more. */
 static bool other_path_left(const struct queue *q, const struct site *s, const struct delivery *d, unsigned sessions)
 {
-	if (sessions >= q->conf->race.sessions_per_attempt)
+	enum family refused = d->tries->refused;
+	if (sessions >= q->conf->race.sessions_per_attempt + (refused != FAMILY_NONE))
 		return false;
 	if (dialling_answers_come(s, d))
 		return true;
 	for (unsigned i = 0; i < s->candidate_count; i++)
-		if (!site_was_tried(d, &s->candidates[i].to))
+		if (!site_was_tried(d, &s->candidates[i].to) && (enum family)s->candidates[i].to.ip.family != refused)
 			return true;
 	return false;
 }
@@ -148,7 +152,9 @@ static void send_work(struct queue *q, struct link *l, struct delivery *d, bool 
 	}
 	d->state = DELIVERY_ACTIVE;
 	link_take(l, w);
-	connection_send(l->connection, t, !other_path_left(q, l->site, d, d->tries->sessions + 1));
+	bool last = l->site->slow_mail || !other_path_left(q, l->site, d, d->tries->sessions + 1);
+	connection_send(l->connection, t, last);
+	prober_look(q, l->site);
 }
 
 /* A row for what one recipient was answered (NULL: nothing). */
@@ -159,16 +165,20 @@ static void take_answer(struct queue *q, struct work *w, uint16_t index, const s
 	struct reply soft;
 	unsigned class = r != NULL ? reply_class(r) : 0;
 	enum rcpt_status status = class == 2 ? RCPT_DELIVERED : class == 5 && !too_many ? RCPT_FAILED : RCPT_QUEUED;
+	const struct endpoint *via = &connection_info(w->link->connection)->to;
+	bool refused = class >= 4 && !too_many && failover_refused(q, w->link, d, r, &soft);
+	if (refused)
+		status = RCPT_QUEUED;
 	tries->left |= status == RCPT_QUEUED;
-	if (status == RCPT_FAILED && soft_bounce(q, d, r, &soft)) {
+	if (refused || (status == RCPT_FAILED && soft_bounce(q, d, r, &soft))) {
 		status = RCPT_QUEUED;
 		r = &soft;
 	}
 	settle_rcpt(q, d, index, status, r != NULL ? r : &w->transaction.last);
 	if (status == RCPT_DELIVERED)
 		telling_relayed(d, index, connection_info(w->link->connection)->peer.dsn);
-	if (class == 4 && tries->first_4yz.ip.family == FAMILY_NONE) {
-		tries->first_4yz = connection_info(w->link->connection)->to;
+	if (class == 4 && !refused && tries->first_4yz.ip.family == FAMILY_NONE) {
+		tries->first_4yz = *via;
 		tries->greylisted = reply_is_greylisting(r);
 	}
 }
@@ -202,6 +212,38 @@ static void on_unreadable(struct queue *q, struct delivery *d, struct work *w)
 	settle_end(q, d, r, 0);
 }
 
+/* Every path of the attempt is slow at the same step: none is broken, and the next attempt has the RFC's times. */
+static void note_slow(struct queue *q, struct site *s, const struct tries *tries)
+{
+	s->slow_mail = true;
+	for (unsigned i = 0; i < tries->tried_count; i++)
+		memory_forgive(q->memory, s->lane.site, &tries->tried[i], core_now(q));
+	LOG_INFO("site-slow", LF_STR("site", s->lane.site),
+		LF_STR("what", "every path is slow behind MAIL: the next attempt waits for one"));
+}
+
+/* What the end of a transaction says of its path. */
+static void note_end(struct queue *q, struct site *s, const struct delivery *d, const struct transaction *t,
+	const struct endpoint *to, bool refused)
+{
+	struct tries *tries = d->tries;
+	uint64_t now = core_now(q);
+	bool slow = t->fault == FAULT_SILENT_LATER ||
+		    (t->end == TRANSACTION_ANSWERED && t->slowest_ms > q->conf->race.patience_mail);
+	tries->slow += slow;
+	if (t->end == TRANSACTION_ANSWERED) {
+		pace_success(s, site_connections(q, s), now);
+		s->slow_mail = slow;
+		if (!refused && t->accepted > 0 && reply_class(&t->last) == 2)
+			memory_note_taken(q->memory, s->lane.site, (enum family)to->ip.family, now);
+	} else if (t->fault != FAULT_NONE) {
+		memory_note_fault(q->memory, s->lane.site, to, t->fault, now);
+		prober_changed(s);
+	}
+	if (slow && tries->slow > 1 && tries->slow == tries->sessions)
+		note_slow(q, s, tries);
+}
+
 /* Where a delivery goes on whose transaction is over. True: it has recipients for another one at once, over the same
  * connection if that is reusable. */
 static bool after_transaction(struct queue *q, struct site *s, struct delivery *d, struct work *w)
@@ -214,12 +256,11 @@ static bool after_transaction(struct queue *q, struct site *s, struct delivery *
 		on_unreadable(q, d, w);
 		return false;
 	}
+	d->tries->refusal_row = NULL;
 	take_answers(q, w);
-	if (t->end == TRANSACTION_ANSWERED)
-		pace_success(s, site_connections(q, s), now);
-	else
-		memory_note_fault(q->memory, &to, t->fault, now);
-	if (t->fault == FAULT_LOAD)
+	bool refused = d->tries->refusal_row != NULL;
+	note_end(q, s, d, t, &to, refused);
+	if (t->fault == FAULT_LOAD && !refused)
 		pace_load(s, s->links, now);
 	bool goes_on = !index_withdrawn(d->message) && may_begin(q);
 	int more = t->end == TRANSACTION_ANSWERED && !t->for_message ? batch_note(s, d, w) : 0;
@@ -230,9 +271,8 @@ static bool after_transaction(struct queue *q, struct site *s, struct delivery *
 	if (d->tries->left && t->end != TRANSACTION_UNKNOWN && goes_on && s->suspension == NULL &&
 		other_path_left(q, s, d, d->tries->sessions)) {
 		settle_interim(q, d);
-		d->tries->other = t->end == TRANSACTION_LOST	? FAMILY_NONE
-				  : to.ip.family == FAMILY_IPV6 ? FAMILY_IPV4
-								: FAMILY_IPV6;
+		d->tries->other = to.ip.family == FAMILY_IPV6 ? FAMILY_IPV4 : FAMILY_IPV6;
+		failover_begin(q, s, d, t, &to);
 		go_other_way(q, s, d, w);
 		return false;
 	}
@@ -273,8 +313,8 @@ static void after_unstarted(struct queue *q, struct site *s, struct delivery *d,
 	struct tries *t = d->tries;
 	bool again = ++t->unstarted < 3;
 	if (w->link->sent == 1) /* it never took mail: others before this path */
-		memory_note_fault(
-			q->memory, &connection_info(w->link->connection)->to, w->transaction.fault, core_now(q));
+		memory_note_fault(q->memory, s->lane.site, &connection_info(w->link->connection)->to,
+			w->transaction.fault, core_now(q));
 	if (t->tried_count > 0)
 		t->tried_count--; /* it was put there last */
 	if (t->sessions == 0 && (again || q->draining || index_withdrawn(d->message))) {
@@ -343,33 +383,6 @@ static void on_link_closed(struct queue *q, struct site *s)
 	dispatch_pump(q, s);
 }
 
-/* A family failed here while the other was greeted: the other goes first for a while, longer each time. */
-static void learn_family(struct queue *q, struct site *s, const struct dial *dial)
-{
-	enum { SPAN_FIRST = 300000, SPAN_MAX = 3600000 };
-	const struct path_try *winner = &dial->paths[dial->used];
-	uint64_t now = core_now(q);
-	bool other_failed = false, same_as_other = false;
-	for (unsigned i = 0; i < dial->path_count; i++) {
-		const struct path_try *p = &dial->paths[i];
-		if (p->to.ip.family == winner->to.ip.family)
-			continue;
-		other_failed |= fault_is_path(p->fault) ||
-				(p->fault == FAULT_SUPERSEDED && p->connect_ms == UINT32_MAX && p->total_ms >= 100);
-		same_as_other |= p->fault == FAULT_NONE;
-	}
-	if (other_failed && !same_as_other) {
-		s->prefer_span = s->prefer_span ? s->prefer_span * 2 : SPAN_FIRST;
-		if (s->prefer_span > SPAN_MAX)
-			s->prefer_span = SPAN_MAX;
-		s->prefer = winner->to.ip.family;
-		s->prefer_until = now + s->prefer_span;
-	} else if (s->prefer != FAMILY_NONE && winner->to.ip.family != s->prefer) {
-		s->prefer = FAMILY_NONE;
-		s->prefer_span = 0;
-	}
-}
-
 static void end_rest(struct queue *q, struct site *s)
 {
 	s->failures = 0;
@@ -387,10 +400,14 @@ static void end_rest(struct queue *q, struct site *s)
 	LOG_INFO("site-back", LF_STR("site", s->lane.site), LF_NUM("waiting", s->ready.count));
 }
 
-static void dial_won(struct queue *q, struct site *s, struct dial *dial, struct delivery *picky)
+static void dial_won(struct queue *q, struct site *s, struct dial *dial, const struct dialling *w)
 {
-	learn_family(q, s, dial);
+	struct delivery *picky = w->picky;
 	struct link *l = link_new(q, s, dial, on_link_closed);
+	if (l != NULL) {
+		l->pool = w->pool;
+		l->share = w->share;
+	}
 	s->known = true;
 	s->slow = false;
 	end_rest(q, s);
@@ -450,11 +467,11 @@ static void begin_rest(struct queue *q, struct site *s, const struct dial *dial,
 	dispatch_sweep(q, s);
 }
 
-/* No descriptor, no memory: that says nothing of the site. */
+/* No descriptor, no memory, or a source address that is not welcome: that says nothing of the site. */
 static bool nothing_tried(const struct dial *dial)
 {
 	for (unsigned i = 0; i < dial->path_count; i++)
-		if (dial->paths[i].fault != FAULT_LOCAL)
+		if (dial->paths[i].fault != FAULT_LOCAL && dial->paths[i].fault != FAULT_SOURCE_REFUSED)
 			return false;
 	return true;
 }
@@ -505,13 +522,14 @@ static void on_dial(struct dial *dial)
 	s->dial_count--;
 	s->picky_count -= picky != NULL;
 	q->dials--;
-	for (unsigned i = 0; i < dial->path_count; i++) {
-		memory_note(q->memory, &dial->paths[i], core_now(q));
+	failover_look_at_paths(q, s, dial, w->pool);
+	memory_note(q->memory, s->lane.site, dial->paths, dial->path_count, core_now(q));
+	prober_changed(s);
+	for (unsigned i = 0; i < dial->path_count; i++)
 		if (dial->paths[i].fault == FAULT_LOAD && s->links > 0)
 			pace_load(s, s->links + 1, core_now(q));
-	}
 	if (dial->connection != NULL)
-		dial_won(q, s, dial, picky);
+		dial_won(q, s, dial, w);
 	else
 		dial_lost(q, s, dial, w);
 	dial_free(dial);
@@ -557,54 +575,11 @@ static bool start_dial(struct queue *q, struct site *s, struct delivery *picky)
 
 /* ---- the site's turn ---- */
 
-static bool family_left(const struct site *s, const struct delivery *d, enum family family)
-{
-	for (unsigned i = 0; i < s->candidate_count; i++)
-		if (s->candidates[i].to.ip.family == family && !site_was_tried(d, &s->candidates[i].to))
-			return true;
-	return false;
-}
-
-/* A connection that the delivery may use; the best is the one to where it was greylisted. */
-static struct link *idle_link(const struct site *s, const struct delivery *d)
-{
-	enum family other = d->tries ? d->tries->other : FAMILY_NONE;
-	if (other != FAMILY_NONE && !family_left(s, d, other))
-		other = FAMILY_NONE;
-	struct link *l, *found = NULL;
-	TAILQ_FOREACH (l, &s->idle, next) {
-		const struct endpoint *to = &connection_info(l->connection)->to;
-		if (l->closing || !link_fits(l, d) || site_was_tried(d, to) ||
-			(other != FAMILY_NONE && to->ip.family != other))
-			continue;
-		if (d->greylisted == NULL || endpoint_equal(d->greylisted, to))
-			return l;
-		if (found == NULL)
-			found = l;
-	}
-	return found;
-}
-
-/* Idle connections that may not carry mail for one domain more are in the way of a delivery that has no other. */
-static void make_room(const struct queue *q, struct site *s, const struct delivery *d)
-{
-	struct link *l;
-	if (s->dial_count > 0 || (s->links < pace_window(s) && s->links < site_connections(q, s)))
-		return;
-	TAILQ_FOREACH (l, &s->idle, next) {
-		if (l->closing || link_fits(l, d))
-			continue;
-		l->closing = true;
-		connection_quit(l->connection);
-		return;
-	}
-}
-
 /* The attempt goes on over another path than those it has tried: an idle connection, or a new one. At the limits the
  * connection that it had makes room. */
 static void go_other_way(struct queue *q, struct site *s, struct delivery *d, struct work *w)
 {
-	struct link *l = idle_link(s, d);
+	struct link *l = choose_link(q, s, d);
 	batch_restart(d);
 	if (l != NULL) {
 		send_work(q, l, d, false);
@@ -631,16 +606,6 @@ static bool wants_own_path(struct queue *q, struct site *s, const struct deliver
 	       all_have_room(q, s);
 }
 
-/* Behind a backlog (`first` waits for long) fresh mail of the same priority has every second turn: the newest, or
- * NULL. */
-static struct delivery *fresh_one(const struct queue *q, struct site *s, const struct delivery *first)
-{
-	struct delivery *last = ready_newest(&s->ready, first);
-	s->turn_of_fresh = !s->turn_of_fresh;
-	bool backlog = core_now(q) >= first->since + BACKLOG_MS && last->since >= first->since + BACKLOG_MS;
-	return backlog && s->turn_of_fresh ? last : NULL;
-}
-
 void dispatch_pump(struct queue *q, struct site *s)
 {
 	if (!may_begin(q)) {
@@ -657,11 +622,11 @@ void dispatch_pump(struct queue *q, struct site *s)
 	}
 	struct delivery *d;
 	while ((d = ready_first(&s->ready)) != NULL) {
-		struct link *l = idle_link(s, d);
+		struct link *l = choose_link(q, s, d);
 		if (l == NULL)
 			break;
-		struct delivery *fresh = fresh_one(q, s, d);
-		struct link *other = fresh ? idle_link(s, fresh) : NULL;
+		struct delivery *fresh = choose_fresh(q, s, d);
+		struct link *other = fresh ? choose_link(q, s, fresh) : NULL;
 		if (other != NULL) {
 			d = fresh;
 			l = other;
@@ -675,7 +640,7 @@ void dispatch_pump(struct queue *q, struct site *s)
 			send_work(q, l, d, false);
 	}
 	if (d != NULL)
-		make_room(q, s, d);
+		choose_room(q, s, d);
 	while (s->dial_count - s->picky_count < s->ready.count && site_has_room(q, s) && all_have_room(q, s)) {
 		if (!start_dial(q, s, NULL))
 			break;
@@ -791,4 +756,5 @@ void dispatch_drain(struct queue *q)
 		TAILQ_FOREACH (w, &s->dials, next)
 			dial_cancel(w->dial);
 	}
+	prober_drain(q);
 }

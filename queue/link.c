@@ -39,6 +39,8 @@ struct link *link_new(
 	l->path_count = dial->path_count;
 	l->used = dial->used;
 	l->race_ms = dial->took_ms;
+	l->source =
+		dial->paths[dial->used].to.ip.family == FAMILY_IPV6 ? dial->lane.source_ipv6 : dial->lane.source_ipv4;
 	l->closed = closed;
 	dial->paths = NULL;
 	dial->path_count = 0;

@@ -12,6 +12,10 @@
 #include "queue/core.h"
 #include "queue/dispatch.h"
 #include "queue/index.h"
+#include "queue/oracle/oracle.h"
+#include "queue/path/binding.h"
+#include "queue/path/keep.h"
+#include "queue/path/pool.h"
 #include "queue/reclaim.h"
 #include "queue/replay.h"
 #include "queue/route.h"
@@ -25,8 +29,8 @@ enum {
 	STEP_MS = 60000,
 	EXPIRY_PAUSE_MS = 3600000,
 	DISK_MS = 5000,
-	ADDRESSES_KNOWN = 50000,
-	SELF_MAX = 256
+	SELF_MAX = 256,
+	ERRORS_MAX = 65536
 };
 
 struct queue_thread {
@@ -34,6 +38,7 @@ struct queue_thread {
 	struct ioloop loop;
 	struct submission_desk desk;
 	struct control *control;
+	struct oracle *oracle; /* NULL: not opened */
 	struct reclaim *reclaim;
 	uv_timer_t tick, next;
 	uv_prepare_t prepare;
@@ -96,6 +101,7 @@ static void on_stored(struct letter *letter)
 static void take_configuration(struct queue *q, struct conf *conf)
 {
 	resolver_configure(q->resolver, conf);
+	memory_configure(q->memory, conf);
 	conf_unref(q->conf);
 	q->conf = conf;
 }
@@ -144,6 +150,15 @@ static void find_self(struct queue_thread *t)
 	freeifaddrs(all);
 }
 
+static void configure_oracle(struct queue_thread *t)
+{
+	struct buf errors;
+	buf_init(&errors, ERRORS_MAX);
+	if (t->oracle != NULL && oracle_configure(t->oracle, t->q.conf, &errors) != 0)
+		LOG_ERR("listen-failed", LF_STR("errors", errors.data ? (char *)errors.data : ""));
+	buf_fini(&errors);
+}
+
 struct reload {
 	struct letter letter;
 	struct queue_thread *thread;
@@ -155,6 +170,7 @@ static void on_reload(struct letter *letter)
 	struct reload *r = LETTER_OF(letter, struct reload, letter);
 	take_configuration(&r->thread->q, r->conf);
 	find_self(r->thread);
+	configure_oracle(r->thread);
 	free(r);
 }
 
@@ -192,6 +208,7 @@ static void on_tick(uv_timer_t *timer)
 	route_trim(q);
 	site_trim(q);
 	suspension_tick(q);
+	keep_tick(q);
 	dispatch_turns(q);
 	dispatch_resume(q);
 	reclaim_tick(t->reclaim);
@@ -232,6 +249,7 @@ static bool is_hopeless(const struct queue_thread *t)
 static void end_if_at_rest(struct queue_thread *t)
 {
 	if (at_rest(t) && reclaim_idle(t->reclaim)) {
+		keep_all(&t->q);
 		t->last_checkpoint = t->q.ended = true;
 		reclaim_checkpoint(t->reclaim, on_last_checkpoint, t);
 	} else if (is_hopeless(t)) {
@@ -292,6 +310,8 @@ static int open_state(struct queue_thread *t, struct buf *errors)
 		return err;
 	replay_end(q);
 	suspension_load(q);
+	keep_load(q);
+	pool_load(q);
 	t->opened_with = q->messages.count;
 	check_clock(q);
 	id_giver_init(&q->ids, ID_GIVER_QUEUE, store_id_floor_ms(q->store), store_id_ceiling_ms(q->store));
@@ -331,6 +351,7 @@ int queue_open(
 	q->loops = loops;
 	q->loop_count = loop_count;
 	q->chance = random_bits;
+	q->can_bind = binding_try;
 	q->schedule = schedule_message;
 	idmap_init(&q->messages);
 	TAILQ_INIT(&q->with_body);
@@ -341,7 +362,8 @@ int queue_open(
 	TAILQ_INIT(&q->sites_suspended);
 	TAILQ_INIT(&q->suspensions);
 	TAILQ_INIT(&q->unused_domains);
-	q->memory = memory_new(ADDRESSES_KNOWN, (uint64_t)random_bits() << 32 | random_bits());
+	TAILQ_INIT(&q->probes);
+	q->memory = memory_new(q->conf, (uint64_t)random_bits() << 32 | random_bits());
 	t->reclaim = reclaim_new(q);
 	find_self(t);
 	open_handles(t);
@@ -353,6 +375,11 @@ int queue_open(
 	t->desk = (struct submission_desk){.store = q->store, .mailbox = q->mailbox, .stored = on_stored, .queue = t};
 	*out = t;
 	return 0;
+}
+
+int queue_listen(struct queue_thread *t, struct buf *errors)
+{
+	return oracle_open(&t->oracle, &t->loop.uv, t->q.resolver, t->q.conf, errors);
 }
 
 const struct submission_desk *queue_desk(const struct queue_thread *t)
@@ -483,13 +510,22 @@ static void on_control_closed(void *arg)
 		on_resolver_closed(t);
 }
 
-static void on_close(struct letter *letter)
+static void on_oracle_closed(void *arg)
 {
-	struct queue_thread *t = LETTER_OF(letter, struct queue_thread, close);
+	struct queue_thread *t = arg;
 	if (t->control != NULL)
 		control_close(t->control, on_control_closed, t);
 	else
 		on_control_closed(t);
+}
+
+static void on_close(struct letter *letter)
+{
+	struct queue_thread *t = LETTER_OF(letter, struct queue_thread, close);
+	if (t->oracle != NULL)
+		oracle_close(t->oracle, on_oracle_closed, t);
+	else
+		on_oracle_closed(t);
 }
 
 static void free_state(struct queue_thread *t)
@@ -512,6 +548,8 @@ static void free_state(struct queue_thread *t)
 	if (store != NULL)
 		store_close(store);
 	suspension_free_all(q);
+	keep_free(q);
+	pool_free(q);
 	conf_unref(q->conf);
 	free(t);
 }

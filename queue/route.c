@@ -8,11 +8,13 @@
 
 #include "queue/dispatch.h"
 #include "queue/index.h"
+#include "queue/path/pool.h"
 #include "queue/settle.h"
 #include "queue/site.h"
 
 enum {
 	TRIM_SLICE = 5000,
+	BETTER_MS = 1000,    /* for which addresses of a family that is not broken are waited for */
 	REDIRECT_MARK = '>', /* stands in no domain */
 };
 
@@ -138,6 +140,28 @@ static void go_to_site(struct queue *q, struct domain *domain)
 		dispatch_sweep(q, old);
 }
 
+/* The addresses that are known so far are all doubtful, and others may still come: the AAAA answer was the quicker one,
+ * and IPv6 is broken there. Or a share says over which family mail goes: then both must be known. */
+static bool better_may_come(struct queue *q, const struct domain *domain)
+{
+	const struct hops *h = domain->hops;
+	const struct site *s = h->complete || core_now(q) >= domain->asked + BETTER_MS ? NULL : site_get(q, h);
+	if (s == NULL)
+		return false;
+	if (pool_shares(q))
+		return true;
+	for (size_t i = 0; i < 2 * h->count; i++) {
+		const struct hop_host *host = &h->hosts[i / 2];
+		for (size_t k = 0; k < host->host->family[i % 2].count; k++) {
+			struct candidate c = {.to = {.ip = host->host->family[i % 2].items[k], .port = host->port}};
+			memory_fill(q->memory, s->lane.site, &c, core_now(q));
+			if (!c.doubtful)
+				return false;
+		}
+	}
+	return true;
+}
+
 static void look(struct queue *q, struct domain *domain)
 {
 	struct hops *h = domain->hops;
@@ -155,7 +179,9 @@ static void look(struct queue *q, struct domain *domain)
 	uint64_t at = hops_ready_at(h, clock);
 	if (h->complete)
 		domain->looking = false;
-	if (at <= clock)
+	if (at <= clock && better_may_come(q, domain))
+		due_set(&q->due, &domain->due, domain->asked + BETTER_MS);
+	else if (at <= clock)
 		go_to_site(q, domain);
 	else if (at != UINT64_MAX)
 		due_set(&q->due, &domain->due, at + q->base);

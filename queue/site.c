@@ -8,6 +8,7 @@
 
 #include "conf/counter.h"
 #include "queue/pace.h"
+#include "queue/path/pool.h"
 #include "queue/suspension.h"
 
 enum { SITES_KEPT = 20000, SMTP_PORT = 25 };
@@ -146,7 +147,7 @@ static void free_site(struct queue *q, struct site *s)
 
 static bool unused(const struct site *s)
 {
-	return s->deliveries == 0 && s->domains == 0 && s->links == 0 && s->dial_count == 0;
+	return s->deliveries == 0 && s->domains == 0 && s->links == 0 && s->dial_count == 0 && s->probe == NULL;
 }
 
 void site_trim(struct queue *q)
@@ -193,6 +194,7 @@ static struct site *add_site(struct queue *q, const struct hops *h, const char *
 		return NULL;
 	}
 	s->queue = q;
+	s->next_source = q->next_source++;
 	pace_restart(s);
 	s->due.kind = DUE_SITE;
 	s->sweep_due.kind = DUE_SWEEP;
@@ -287,25 +289,48 @@ bool site_was_tried(const struct delivery *d, const struct endpoint *to)
 	return false;
 }
 
-static bool goes_first(const struct queue *q, const struct site *s, const struct delivery *d, const struct candidate *c)
+/* Is the delivery to go over the other family, because it was refused for this one? */
+static bool is_refused(const struct delivery *d, const struct endpoint *to)
+{
+	return d != NULL && d->tries != NULL && d->tries->refused == (enum family)to->ip.family;
+}
+
+static bool goes_first(struct queue *q, const struct site *s, const struct delivery *d, const struct candidate *c)
 {
 	if (d != NULL && d->tries != NULL && d->tries->other != FAMILY_NONE)
 		return c->to.ip.family == d->tries->other && !c->doubtful;
 	if (d != NULL && d->greylisted != NULL)
 		return endpoint_equal(d->greylisted, &c->to);
 	/* what has just failed does not go first, whatever the route prefers */
-	bool learned = s->prefer != FAMILY_NONE && s->prefer_until > core_now(q);
-	enum family prefer = learned ? s->prefer : s->own ? s->policy.prefer : FAMILY_NONE;
+	enum family prefer = s->own ? s->policy.prefer : FAMILY_NONE;
+	if (prefer == FAMILY_NONE && d != NULL)
+		prefer = pool_family(q, d);
+	if (prefer == FAMILY_NONE)
+		prefer = memory_quicker(q->memory, s->lane.site);
 	return c->to.ip.family == prefer && !c->doubtful;
 }
 
+bool site_offers(struct queue *q, const struct site *s, const struct delivery *d, enum family family)
+{
+	for (unsigned i = 0; i < s->candidate_count; i++) {
+		struct candidate c = s->candidates[i];
+		if ((enum family)c.to.ip.family != family || site_was_tried(d, &c.to) ||
+			memory_open(q->memory, &c.to) >= q->conf->limits.address_connections)
+			continue;
+		memory_fill(q->memory, s->lane.site, &c, core_now(q));
+		if (!c.doubtful)
+			return true;
+	}
+	return false;
+}
+
 unsigned site_candidates(
-	struct queue *q, const struct site *s, const struct delivery *d, bool probe, struct candidate *out, bool *full)
+	struct queue *q, const struct site *s, const struct delivery *d, struct candidate *out, bool *full)
 {
 	unsigned n = 0;
 	*full = false;
 	for (unsigned i = 0; i < s->candidate_count; i++) {
-		if (site_was_tried(d, &s->candidates[i].to))
+		if (site_was_tried(d, &s->candidates[i].to) || is_refused(d, &s->candidates[i].to))
 			continue;
 		if (memory_open(q->memory, &s->candidates[i].to) >= q->conf->limits.address_connections) {
 			*full = true;
@@ -313,7 +338,7 @@ unsigned site_candidates(
 			continue;
 		}
 		struct candidate c = s->candidates[i];
-		memory_fill(q->memory, &c, probe, core_now(q));
+		memory_fill(q->memory, s->lane.site, &c, core_now(q));
 		c.first = goes_first(q, s, d, &c);
 		unsigned at = n++;
 		while (at > 0 && out[at - 1].preference > c.preference) {

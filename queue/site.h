@@ -17,11 +17,13 @@ struct site *site_find(const struct queue *q, const char *name);
 void site_take_addresses(struct site *s, const struct hops *h);
 /* Has the delivery's attempt (`d` may be NULL) used the address already? */
 bool site_was_tried(const struct delivery *d, const struct endpoint *to);
+/* Has the site an address of the family that is not doubtful, has room, and was not tried in the delivery's attempt? */
+bool site_offers(struct queue *q, const struct site *s, const struct delivery *d, enum family family);
 /* What a dial may try now, with its history, sorted by preference; for `d` (may be NULL) without what it has tried.
- * `out` has room for CANDIDATES_MAX. With `probe` doubtful addresses whose doubt is over may be probed by this dial.
- * Returns the count; `*full` says that some were left out because of limits { address_connections }. */
+ * `out` has room for CANDIDATES_MAX. Returns the count; `*full` says that some were left out because of
+ * limits { address_connections }. */
 unsigned site_candidates(
-	struct queue *q, const struct site *s, const struct delivery *d, bool probe, struct candidate *out, bool *full);
+	struct queue *q, const struct site *s, const struct delivery *d, struct candidate *out, bool *full);
 /* Frees the longest unused sites past the limit. */
 void site_trim(struct queue *q);
 void site_free_all(struct queue *q);

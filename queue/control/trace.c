@@ -127,7 +127,7 @@ static unsigned show_candidates(struct trace *t)
 	struct candidate *candidates = calloc(CANDIDATES_MAX, sizeof *candidates);
 	struct trace_candidate *shown = calloc(CANDIDATES_MAX, sizeof *shown);
 	bool full = false;
-	unsigned n = candidates && shown ? site_candidates(q, &t->site, NULL, false, candidates, &full) : 0;
+	unsigned n = candidates && shown ? site_candidates(q, &t->site, NULL, candidates, &full) : 0;
 	for (unsigned i = 0; i < n; i++) {
 		struct trace_candidate c = {.c = candidates[i], .usable = true};
 		memory_describe(q->memory, &c.c.to, core_now(q), c.history, sizeof c.history);
@@ -157,8 +157,7 @@ static void on_progress(struct dial *d, const struct path_try *p)
 static void on_dial(struct dial *d)
 {
 	struct trace *t = d->arg;
-	for (unsigned i = 0; i < d->path_count; i++)
-		memory_note(t->queue->memory, &d->paths[i], core_now(t->queue));
+	memory_note(t->queue->memory, t->site.lane.site, d->paths, d->path_count, core_now(t->queue));
 	char line[512], to[ENDPOINT_TEXT];
 	const struct path_try *winner = d->used >= 0 ? &d->paths[d->used] : NULL;
 	if (winner != NULL)
@@ -179,7 +178,7 @@ static void begin_race(struct trace *t)
 	}
 	struct candidate *candidates = calloc(CANDIDATES_MAX, sizeof *candidates);
 	bool full;
-	unsigned n = candidates ? site_candidates(q, &t->site, NULL, false, candidates, &full) : 0;
+	unsigned n = candidates ? site_candidates(q, &t->site, NULL, candidates, &full) : 0;
 	t->dial = n ? dial_new(&q->loops[q->next_loop++ % q->loop_count], q->mailbox, q->conf, q->store, &t->site.lane)
 		    : NULL;
 	if (t->dial == NULL) {
@@ -217,8 +216,6 @@ static void on_answers(struct trace *t)
 		t->site.lane = known->lane;
 		t->site.own = known->own;
 		t->site.policy = known->policy;
-		t->site.prefer = known->prefer;
-		t->site.prefer_until = known->prefer_until;
 	}
 	site_take_addresses(&t->site, h);
 	unsigned n = show_candidates(t);

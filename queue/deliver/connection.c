@@ -5,6 +5,7 @@
 #include "queue/deliver/connection.h"
 
 #include <errno.h>
+#include <netinet/tcp.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -12,6 +13,7 @@
 
 #include "conf/counter.h"
 #include "conf/log.h"
+#include "conf/sources.h"
 #include "queue/deliver/client.h"
 #include "queue/deliver/conversion.h"
 #include "queue/deliver/feed.h"
@@ -69,7 +71,9 @@ struct connection {
 	struct outlet outlet;
 	uint64_t step_ms;  /* when the present step began, or last went on */
 	uint32_t progress; /* of the client, at that time */
-	uint64_t acked;	   /* bytes that the peer's TCP has, when last looked at */
+	uint32_t slowest_ms;
+	bool awaiting;	/* the step is one that counts there */
+	uint64_t acked; /* bytes that the peer's TCP has, when last looked at */
 	uint64_t message_limit;
 	unsigned accepted; /* transactions taken from the queue thread */
 	bool connected, adopted, quitting, closing, busy, again;
@@ -127,6 +131,8 @@ static void give_back(struct connection *c, struct transaction *t)
 {
 	uint64_t took = now_ms(c) - t->begun_ms;
 	t->transfer_ms = took < UINT32_MAX ? (uint32_t)took : UINT32_MAX;
+	t->slowest_ms = c->slowest_ms;
+	c->slowest_ms = 0;
 	t->reusable = takes_more(c);
 	conversion_free(t->conversion);
 	t->conversion = NULL;
@@ -240,8 +246,11 @@ static void arm(struct connection *c)
 	uint64_t now = now_ms(c);
 	if (c->progress != c->client.progress) {
 		c->progress = c->client.progress;
+		if (c->awaiting && now - c->step_ms > c->slowest_ms)
+			c->slowest_ms = (uint32_t)(now - c->step_ms);
 		c->step_ms = now;
 	}
+	c->awaiting = c->client.state == CLIENT_ENVELOPE || c->client.state == CLIENT_DATA;
 	uint64_t limit = step_limit(c);
 	if (limit == UINT64_MAX) {
 		uv_timer_stop(&c->timer);
@@ -467,7 +476,7 @@ static void on_connect(uv_connect_t *req, int status)
 		c->owner->connected(c, c->owner_arg);
 }
 
-/* The lane's own address. A host that has lost it still delivers, and says so. */
+/* The lane's own address. A host that has lost it still delivers, under the name of no address, and says so. */
 static void bind_source(struct connection *c, const struct ip *source)
 {
 	struct sockaddr_storage sa;
@@ -480,9 +489,24 @@ static void bind_source(struct connection *c, const struct ip *source)
 		setsockopt(fd, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, &on, sizeof on);
 	endpoint_to_sockaddr(&own, &sa);
 	int err = uv_tcp_bind(&c->tcp, (const struct sockaddr *)&sa, 0);
-	if (err != 0)
-		LOG_WARN("source-address-unusable", LF_IP("source", source), LF_ENDPOINT("to", &c->info.to),
-			LF_STR("error", uv_strerror(err)));
+	if (err == 0)
+		return;
+	const struct ip none = {.family = FAMILY_NONE};
+	snprintf(c->helo, sizeof c->helo, "%s", sources_helo(c->conf, &none, (enum family)c->info.to.ip.family));
+	LOG_WARN("source-address-unusable", LF_IP("source", source), LF_ENDPOINT("to", &c->info.to),
+		LF_STR("error", uv_strerror(err)));
+}
+
+/* Smaller segments over IPv6, for paths on which larger ones vanish and nobody says so. */
+static void clamp_segments(struct connection *c)
+{
+	int fd, mss = (int)c->conf->path.mss_ipv6;
+	if (mss == 0 || c->info.to.ip.family != FAMILY_IPV6)
+		return;
+	if (uv_fileno((const uv_handle_t *)&c->tcp, &fd) != 0 ||
+		setsockopt(fd, IPPROTO_TCP, TCP_MAXSEG, &mss, sizeof mss) != 0)
+		LOG_WARN("mss-not-set", LF_NUM("mss", mss), LF_ENDPOINT("to", &c->info.to),
+			LF_STR("error", strerror(errno)));
 }
 
 static struct connection *make(const struct connection_setup *s)
@@ -533,6 +557,7 @@ int connection_open(struct connection **out, const struct connection_setup *s, e
 	LIST_INSERT_HEAD(&outbound_of(s->loop)->connections, c, entry);
 	if (err == 0) {
 		uv_tcp_nodelay(&c->tcp, 1);
+		clamp_segments(c);
 		bind_source(c, ipv4 ? &s->lane->source_ipv4 : &s->lane->source_ipv6);
 		endpoint_to_sockaddr(&c->info.to, &sa);
 		c->connect.data = c;

@@ -471,7 +471,7 @@ void dial_start(struct dial *d)
 		.attempt_delay = d->conf->race.attempt_delay,
 		.greeting_delay = d->conf->race.greeting_delay,
 		.patience = d->conf->race.patience,
-		.connect_time = d->conf->race.connect_time,
+		.connect_time = d->connect_time ? d->connect_time : d->conf->race.connect_time,
 		.width = (unsigned)d->conf->race.width,
 		.patient = d->patient,
 		.seed = random_seed(),

@@ -30,7 +30,8 @@ struct dial {
 	unsigned candidate_count;
 	bool patient; /* the site is known to be slow: one path at a time, the RFC's times */
 	bool more;    /* answers may still come: with no path left it waits for dial_add() or dial_complete() */
-	bool probe;   /* for trace: QUIT as soon as it is ready; `connection` stays NULL */
+	bool probe;   /* QUIT as soon as it is ready; `connection` stays NULL */
+	uint64_t connect_time;	      /* of the last path, milliseconds; 0: race { connect_time } */
 	void (*done)(struct dial *d); /* on the queue thread; the dial is the caller's again: dial_free() */
 	void (*progress)(struct dial *d,
 		const struct path_try *p); /* not NULL for trace: each path as it ends, on the queue thread */

@@ -134,14 +134,18 @@ static bool is_before(const struct runner *a, const struct runner *b, uint8_t fa
 	return a->host_key < b->host_key;
 }
 
-/* The best preference that has not failed as a whole. */
+/* The best preference that has not failed as a whole, and has a path that is not known to be bad; if all are, the best
+ * of these. */
 static unsigned group_preference(const struct race *r)
 {
-	unsigned best = UINT16_MAX + 1u;
-	for (size_t i = 0; i < r->count; i++)
-		if (r->runners[i].state != FAILED && r->runners[i].c.preference < best)
-			best = r->runners[i].c.preference;
-	return best;
+	unsigned best = UINT16_MAX + 1u, doubtful = UINT16_MAX + 1u;
+	for (size_t i = 0; i < r->count; i++) {
+		const struct runner *one = &r->runners[i];
+		unsigned *which = one->c.doubtful && !one->c.first ? &doubtful : &best;
+		if (one->state != FAILED && one->c.preference < *which)
+			*which = one->c.preference;
+	}
+	return best <= UINT16_MAX ? best : doubtful;
 }
 
 /* Who comes next of those in `state`; NULL: nobody of the present group. */

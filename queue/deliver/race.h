@@ -1,8 +1,8 @@
 /* queue/deliver/race.h: which address next, and when: RFC 8305 made for SMTP. Protocol: pure, time is an argument.
  *
  * The race is won by the first 220 greeting, not by the first handshake; after that EHLO has to be answered, else the
- *race goes on. Never a worse preference because it is faster: the next group starts when all of the better one failed.
- *Within a group: what is `first`, then the others, then the doubtful; hosts shuffled, families in turn, IPv6 first.
+ * race goes on. Never a worse preference because it is faster: the next group starts when all of the better one failed.
+ * Within a group: what is `first`, then the others, then the doubtful; hosts shuffled, families in turn, IPv6 first.
  *
  *	while ((step = race_next(r, now)).action != RACE_WAIT …)
  *

@@ -71,6 +71,7 @@ struct transaction {
 	unsigned accepted;    /* recipients that the peer took at RCPT */
 	struct reply last;    /* the reply that decided, or ours (code 0: what happened to the connection) */
 	uint32_t transfer_ms; /* from MAIL to the end */
+	uint32_t slowest_ms;  /* the longest wait for replies before the content, while this was the first under way */
 	bool reusable;	      /* the connection takes another one; else `closed` comes next */
 
 	/* private */

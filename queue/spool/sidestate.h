@@ -16,7 +16,7 @@
 #include "queue/spool/files.h"
 #include "queue/spool/worker.h"
 
-enum { SIDESTATE_MAX = 1 << 20 }; /* bytes of content */
+enum { SIDESTATE_MAX = 8 << 20 }; /* bytes of content */
 
 /* Appends the content of state/NAME below the open directory `spool`. 0; -ENOENT; -EBADMSG: what stands there is no
  * such file, of another version, or damaged; else negative. */

@@ -27,9 +27,11 @@
 	X(logline)                                                                                                     \
 	X(normalise)                                                                                                   \
 	X(notice)                                                                                                      \
+	X(oracle)                                                                                                      \
 	X(proxy)                                                                                                       \
 	X(record)                                                                                                      \
 	X(mime)                                                                                                        \
+	X(nat64)                                                                                                       \
 	X(reply)                                                                                                       \
 	X(server)                                                                                                      \
 	X(xclient)

@@ -160,7 +160,12 @@ void dial_start(struct dial *d)
 {
 	assert_true(fx.dial_count < FAKE_DIALS);
 	assert_true(d->candidate_count > 0 || d->more);
-	fx.dials[fx.dial_count++] = d;
+	if (!d->probe) {
+		fx.dials[fx.dial_count++] = d;
+		return;
+	}
+	assert_true(fx.probe_count < FAKE_PROBES);
+	fx.probes[fx.probe_count++] = d;
 }
 
 void dial_complete(struct dial *d)
@@ -227,16 +232,18 @@ struct connection *dial_end(struct dial *d, const char *paths)
 {
 	char copy[512], *rest = copy, *one;
 	unsigned i = 0;
-	while (i < fx.dial_count && fx.dials[i] != d)
+	struct dial **all = d->probe ? fx.probes : fx.dials;
+	unsigned *count = d->probe ? &fx.probe_count : &fx.dial_count;
+	while (i < *count && all[i] != d)
 		i++;
-	assert_true(i < fx.dial_count);
-	memmove(fx.dials + i, fx.dials + i + 1, (--fx.dial_count - i) * sizeof fx.dials[0]);
+	assert_true(i < *count);
+	memmove(all + i, all + i + 1, (--*count - i) * sizeof all[0]);
 	snprintf(copy, sizeof copy, "%s", paths);
 	d->paths = calloc(8, sizeof *d->paths);
 	assert_non_null(d->paths);
 	while ((one = strsep(&rest, ",")) != NULL && *one != '\0') {
-		char address[64], word[32];
-		assert_int_equal(sscanf(one, " %63s %31s", address, word), 2);
+		char address[64], word[32], *said = strchr(one, '=');
+		assert_int_equal(sscanf(one, " %63s %31[^ =]", address, word), 2);
 		const struct candidate *c = offered(d, address);
 		if (c == NULL)
 			fail_msg("%s is not offered", address);
@@ -249,6 +256,8 @@ struct connection *dial_end(struct dial *d, const char *paths)
 			.greeting_ms = UINT32_MAX,
 			.total_ms = 20};
 		snprintf(p->host, sizeof p->host, "%s", c->host);
+		if (said != NULL)
+			reply_set(&p->reply, (unsigned)atoi(said + 1), "", "%s", said + 5);
 		if (p->fault == FAULT_NONE) {
 			p->connect_ms = 5;
 			p->greeting_ms = 10;
@@ -256,7 +265,7 @@ struct connection *dial_end(struct dial *d, const char *paths)
 		}
 	}
 	d->took_ms = 20;
-	struct connection *c = d->used >= 0 ? new_connection(&d->paths[d->used]) : NULL;
+	struct connection *c = d->used >= 0 && !d->probe ? new_connection(&d->paths[d->used]) : NULL;
 	d->connection = c;
 	d->done(d);
 	return c;
@@ -446,22 +455,34 @@ void store_commit(struct store *s, struct commit *c)
 	tell("\n");
 }
 
+static struct kept *kept_as(const char *name)
+{
+	return strcmp(name, "paths") == 0    ? &fx.paths
+	       : strcmp(name, "pins") == 0   ? &fx.pinned
+	       : strcmp(name, "warmup") == 0 ? &fx.warmup
+					     : NULL;
+}
+
 int store_read_state(const struct store *s, const char *name, uint32_t version, struct buf *out)
 {
+	const struct kept *kept = kept_as(name);
 	(void)s;
-	assert_string_equal(name, "suspended");
-	if (fx.state_len == 0)
+	assert_true(kept != NULL || strcmp(name, "suspended") == 0);
+	size_t len = kept ? kept->len : fx.state_len;
+	if (len == 0)
 		return -ENOENT;
-	return version == 1 ? buf_append(out, fx.state, fx.state_len) : -EBADMSG;
+	return version == 1 ? buf_append(out, kept ? kept->bytes : fx.state, len) : -EBADMSG;
 }
 
 void store_write_state(struct store *s, struct sidestate *f)
 {
+	struct kept *kept = kept_as(f->name);
 	(void)s;
-	assert_true(f->content.len <= sizeof fx.state);
-	memcpy(fx.state, f->content.data, f->content.len);
-	fx.state_len = f->content.len;
 	fx.states_written++;
+	assert_true(f->content.len <= (kept ? sizeof kept->bytes : sizeof fx.state));
+	if (f->content.len > 0)
+		memcpy(kept ? kept->bytes : fx.state, f->content.data, f->content.len);
+	*(kept ? &kept->len : &fx.state_len) = f->content.len;
 }
 
 void commit_one(int status)

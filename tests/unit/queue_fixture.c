@@ -12,6 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "queue/path/pool.h"
 #include "queue/index.h"
 #include "queue/route.h"
 #include "queue/schedule.h"
@@ -29,6 +30,13 @@ static uint64_t fake_clock(void)
 	uint64_t now = fx.clock;
 	fx.clock += fx.tick;
 	return now;
+}
+
+static int fake_bind(const struct ip *ip)
+{
+	char ip_text[IP_TEXT], text[IP_TEXT + 1];
+	snprintf(text, sizeof text, "%s ", ip_format(ip, ip_text));
+	return fx.foreign != NULL && strstr(fx.foreign, text) != NULL ? -EADDRNOTAVAIL : 0;
 }
 
 static uint32_t fake_chance(void)
@@ -65,6 +73,7 @@ void fixture_begin(const char *settings)
 	q->loops = &loop;
 	q->loop_count = 1;
 	q->chance = fake_chance;
+	q->can_bind = fake_bind;
 	q->schedule = schedule_message;
 	id_giver_init(&q->ids, ID_GIVER_QUEUE, BEGIN, &fx.id_ceiling_ms);
 	idmap_init(&q->messages);
@@ -77,7 +86,8 @@ void fixture_begin(const char *settings)
 	TAILQ_INIT(&q->suspensions);
 	TAILQ_INIT(&q->unused_domains);
 	suspension_load(q);
-	q->memory = memory_new(1000, 1);
+	TAILQ_INIT(&q->probes);
+	q->memory = memory_new(q->conf, 1);
 	assert_non_null(q->memory);
 	fakes_begin();
 }
@@ -93,6 +103,8 @@ void fixture_end(void)
 		unsigned left = fx.dial_count + fx.commit_count;
 		while (fx.dial_count > 0)
 			dial_end(fx.dials[0], "");
+		while (fx.probe_count > 0)
+			dial_end(fx.probes[0], "");
 		for (unsigned i = 0; i < fx.connection_count; i++) {
 			if (fx.connections[i]->sent != NULL)
 				end_transaction(fx.connections[i], TRANSACTION_LOST, FAULT_RESET, "-");
@@ -134,6 +146,7 @@ void fixture_end(void)
 	idmap_fini(&q->messages);
 	due_heap_fini(&q->due);
 	memory_free(q->memory);
+	pool_free(q);
 	conf_unref(q->conf);
 	fakes_end();
 }

@@ -21,7 +21,7 @@
 /* Wall and steady time of a fixture's begin. */
 #define BEGIN UINT64_C(1800000000000)
 
-enum { FAKE_DIALS = 256, FAKE_CONNECTIONS = 512, FAKE_COMMITS = 4096, FAKE_FREED = 64 };
+enum { FAKE_DIALS = 256, FAKE_PROBES = 16, FAKE_CONNECTIONS = 512, FAKE_COMMITS = 4096, FAKE_FREED = 64 };
 
 struct connection {
 	struct connection_info info;
@@ -41,7 +41,9 @@ struct fixture {
 	uint32_t chance;
 	_Atomic uint64_t id_ceiling_ms;
 
-	struct dial *dials[FAKE_DIALS]; /* under way, in the order of their start */
+	struct dial *dials[FAKE_DIALS]; /* under way, in the order of their start; without probes */
+	struct dial *probes[FAKE_PROBES];
+	unsigned probe_count;
 	unsigned dial_count, dials_made;
 	struct connection *connections[FAKE_CONNECTIONS]; /* all that were ever made */
 	unsigned connection_count;
@@ -55,12 +57,17 @@ struct fixture {
 	int pins;
 	uint64_t forgotten[16];
 	unsigned forgotten_count;
+	const char *foreign; /* source addresses that this host has not, each with a blank behind it; NULL: none */
 	int priority;	     /* MT-PRIORITY of the mail to come */
 	const char *content; /* what readers of content find; NULL: -EBADMSG */
 	bool slow_content;   /* ... only once fixture_content() is called */
 
 	uint8_t state[4096]; /* what spool/state/suspended holds */
 	size_t state_len;
+	struct kept {
+		uint8_t bytes[65536];
+		size_t len;	 /* 0: there is none */
+	} paths, pinned, warmup; /* spool/state/paths, pins and warmup */
 	unsigned states_written;
 
 	uint32_t oldest, wanted; /* segments, as the store would name them; 0: none */
@@ -123,7 +130,7 @@ unsigned dns_waiting(void);
 /* The dial under way to the site, the oldest; NULL. */
 struct dial *dial_to(const char *site);
 /* Ends a dial: "2001:db8::1 refused, 192.0.2.1 ok": paths in their order, each an address and ok or a fault's word.
- * Returns the connection; NULL if nothing was ok. */
+ * Returns the connection; NULL if nothing was ok. A fault may have a reply: "192.0.2.1 greeting-5yz=554 go away". */
 struct connection *dial_end(struct dial *d, const char *paths);
 /* Ends all dials so; how many they were. */
 unsigned win_all(const char *paths);

@@ -188,7 +188,8 @@ static void test_prefer(void **state)
 	close_connection(c);
 	mail(2, NULL, "b@d.example");
 	d = dial_to("mx.d.example/d.example");
-	assert_true(offered(d, "2001:db8::1")->first);
+	assert_false(offered(d, "2001:db8::1")->doubtful);
+	assert_true(offered(d, "192.0.2.1")->doubtful);
 	assert_false(offered(d, "192.0.2.1")->first);
 	fixture_end();
 }
