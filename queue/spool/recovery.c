@@ -49,7 +49,9 @@ struct recovery {
 	struct recovery_record *last;
 	size_t last_count;
 	bool judging_last;
-	bool cut; /* a scanned segment is shorter than it was made */
+	/* a scanned segment is shorter than it was made or than the checkpoint has it, or a record stands in it that
+	 * no batch has */
+	bool unsound;
 };
 
 static int ids_add(struct ids *s, uint64_t id)
@@ -291,7 +293,19 @@ static void on_broken(void *arg, unsigned type, uint64_t id, struct place at, co
 	}
 }
 
-/* Bodies of the batch against their checksums. */
+static int check_body(const struct segment *s, const struct batch_item *item)
+{
+	uint8_t bytes[RECORD_REFERENCE];
+	struct record_reference ref;
+	int err = segment_check_body(s, item->at.offset, &item->head);
+	if (err || !(item->head.flags & RECORD_IN_FILE))
+		return err;
+	ssize_t got = files_read(s->files, s->fd, bytes, sizeof(bytes), segment_body_at(item->at.offset, &item->head));
+	bool whole = got == RECORD_REFERENCE && item->head.body_len == RECORD_REFERENCE;
+	return whole ? record_reference_decode(&ref, bytes, sizeof(bytes)) : -EBADMSG;
+}
+
+/* Bodies of the batch against their checksums; those in files: what says which file it is. */
 static int check_bodies(struct recovery *r, struct batch *b)
 {
 	if (r->other.number != b->segment || r->other.fd < 0) {
@@ -304,9 +318,9 @@ static int check_bodies(struct recovery *r, struct batch *b)
 	}
 	for (size_t i = 0; i < b->count; i++) {
 		struct batch_item *item = &b->items[i];
-		if (item->state != BATCH_WHOLE || item->head.body_len == 0)
+		if (item->state != BATCH_WHOLE || (item->head.body_len == 0 && !(item->head.flags & RECORD_IN_FILE)))
 			continue;
-		int err = segment_check_body(&r->other, item->at.offset, &item->head);
+		int err = check_body(&r->other, item);
 		if (err == -ENOMEM)
 			return err;
 		if (err)
@@ -495,6 +509,7 @@ static int take_record(struct recovery *r, const struct record *head, uint32_t o
 		uint64_t before = r->current ? r->current->number : r->held ? r->held->number : r->applied;
 		if (head->batch <= before) {
 			damaged(r, 0, item.at, "a record of an older batch stands here");
+			r->unsound = true;
 			return 0;
 		}
 		err = open_batch(r, head, r->segment.number);
@@ -518,7 +533,11 @@ static int scan_segment(struct recovery *r, size_t index, uint32_t from)
 	}
 	if (r->segment.size != r->segment.made) {
 		damaged(r, 0, (struct place){number, r->segment.size}, "the segment is cut short");
-		r->cut = true;
+		r->unsound = true;
+	}
+	if (from > segment_end(&r->segment)) {
+		damaged(r, 0, (struct place){number, from}, "the segment ends before the checkpoint's place");
+		r->unsound = true;
 	}
 	r->found.segments++;
 	r->window_at = r->window_len = 0;
@@ -673,7 +692,7 @@ static void find_end(struct recovery *r)
 		if (e->settled)
 			e->used = e->current;
 	}
-	if (r->cut)
+	if (r->unsound)
 		e->settled = false;
 }
 
