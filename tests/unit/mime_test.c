@@ -300,6 +300,48 @@ static void test_limits(void **state)
 	buf_fini(&in);
 }
 
+/* RFC 5321 §4.5.3.1.6: 998 bytes and CRLF. One more is encoded where that can be, and cannot go where it cannot; both
+ * to 7 and to 8 bits. */
+static void test_long_lines(void **state)
+{
+	(void)state;
+	static const struct {
+		const char *before, *after;
+		const char *reason; /* with 999 bytes; NULL: they are encoded */
+	} rows[] = {
+		{V UTF8 "\r\n", "\r\n", NULL},
+		{V UTF8 "\r\n", "", NULL}, /* the last line, without an end */
+		{V UTF8 "\r\nx\r\n", "\r\ny\r\n", NULL},
+		{V MIXED "\r\n--b\r\n\r\n", "\r\n--b--\r\n", NULL},
+		{V MIXED "\r\n", "\r\n--b\r\n\r\nx\r\n--b--\r\n",
+			"there is text between its parts that may not be encoded"},
+		{V MIXED "\r\n--b\r\n\r\nx\r\n--b--\r\n", "\r\n",
+			"there is text between its parts that may not be encoded"},
+		{V "X: ", "\r\n\r\nx\r\n", "a header holds NUL, CR or LF, or a line that is too long"},
+		{V MIXED "\r\n--b\r\nX: ", "\r\n\r\nx\r\n--b--\r\n",
+			"a header holds NUL, CR or LF, or a line that is too long"},
+		{V UTF8 QP "\r\n", "\r\n", "a part that says it is encoded holds raw bytes"},
+		{V "Content-Type: message/delivery-status\r\n\r\n", "\r\n",
+			"it has a part of a kind that may not be encoded"},
+	};
+	for (size_t i = 0; i < 2 * sizeof rows / sizeof rows[0]; i++)
+		for (int over = 0; over < 2; over++) {
+			const char *before = rows[i / 2].before, *reason = over ? rows[i / 2].reason : NULL;
+			const char *line = strrchr(before, '\n') + 1; /* what of the line stands there already */
+			char in[2000];
+			struct result r;
+			snprintf(in, sizeof in, "%s%0*d%s", before, 998 + over - (int)strlen(line), 7,
+				rows[i / 2].after);
+			convert(&r, i % 2 ? MIME_TO_8BIT : MIME_TO_7BIT, in, strlen(in), 100);
+			assert_int_equal(r.err, reason ? -EILSEQ : 0);
+			assert_string_equal(reason ? r.reason : "", reason ? reason : "");
+			assert_int_equal(reason ? 0 : r.changed, reason ? 0 : over);
+			if (!over)
+				assert_string_equal((char *)r.out.data, in);
+			buf_fini(&r.out);
+		}
+}
+
 /* Other content than what was surveyed is no content at all. */
 static void test_other_content(void **state)
 {
@@ -442,6 +484,7 @@ int main(void)
 		cmocka_unit_test(test_to_8bit),
 		cmocka_unit_test(test_what_cannot_be),
 		cmocka_unit_test(test_limits),
+		cmocka_unit_test(test_long_lines),
 		cmocka_unit_test(test_other_content),
 		cmocka_unit_test(test_property),
 		cmocka_unit_test(test_fields),
