@@ -6,7 +6,7 @@ VERSION    := 0.3.0
 FOLDERS    := conf dns tls queue smtpd
 
 BUILD_PACKAGES := build-essential pkg-config libuv1-dev libc-ares-dev libjansson-dev libxxhash-dev uthash-dev libidn2-dev
-TEST_PACKAGES  := libcmocka-dev python3 iproute2 nftables nsd unbound bind9-dnsutils postfix swaks haproxy procps mandoc
+TEST_PACKAGES  := libcmocka-dev python3 iproute2 nftables nsd unbound bind9-dnsutils bind9-utils postfix bind9-utils swaks haproxy procps mandoc
 FUZZ_PACKAGES  := clang-14 libclang-rt-14-dev
 LINT_PACKAGES  := clang-format clang-tidy cppcheck mandoc
 
@@ -129,6 +129,7 @@ fuzz: deps                                            ## fuzz each parser and ma
 
 STORIES  := $(patsubst tests/lab/stories/%.py,demo-%,$(wildcard tests/lab/stories/*.py))
 demo: demo-way                                        ## show a mail's way from an IPv4-only to an IPv6-only server (root)
+demo-doctor:                                          ## show relayq doctor on a healthy host and on broken ones (root)
 demo-oracle:                                          ## show a server that delivers itself what it can (root)
 demo-sources:                                         ## show source addresses, and a new one that is warmed up
 $(STORIES): deps

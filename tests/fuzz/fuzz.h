@@ -35,6 +35,7 @@
 	X(mime)                                                                                                        \
 	X(nat64)                                                                                                       \
 	X(reply)                                                                                                       \
+	X(spf)                                                                                                         \
 	X(server)                                                                                                      \
 	X(sidestate)                                                                                                   \
 	X(xclient)
