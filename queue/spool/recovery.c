@@ -293,19 +293,7 @@ static void on_broken(void *arg, unsigned type, uint64_t id, struct place at, co
 	}
 }
 
-static int check_body(const struct segment *s, const struct batch_item *item)
-{
-	uint8_t bytes[RECORD_REFERENCE];
-	struct record_reference ref;
-	int err = segment_check_body(s, item->at.offset, &item->head);
-	if (err || !(item->head.flags & RECORD_IN_FILE))
-		return err;
-	ssize_t got = files_read(s->files, s->fd, bytes, sizeof(bytes), segment_body_at(item->at.offset, &item->head));
-	bool whole = got == RECORD_REFERENCE && item->head.body_len == RECORD_REFERENCE;
-	return whole ? record_reference_decode(&ref, bytes, sizeof(bytes)) : -EBADMSG;
-}
-
-/* Bodies of the batch against their checksums; those in files: what says which file it is. */
+/* Bodies of the batch against their checksums. */
 static int check_bodies(struct recovery *r, struct batch *b)
 {
 	if (r->other.number != b->segment || r->other.fd < 0) {
@@ -320,7 +308,7 @@ static int check_bodies(struct recovery *r, struct batch *b)
 		struct batch_item *item = &b->items[i];
 		if (item->state != BATCH_WHOLE || (item->head.body_len == 0 && !(item->head.flags & RECORD_IN_FILE)))
 			continue;
-		int err = check_body(&r->other, item);
+		int err = segment_check_body(&r->other, item->at.offset, &item->head);
 		if (err == -ENOMEM)
 			return err;
 		if (err)
