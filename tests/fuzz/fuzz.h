@@ -33,6 +33,7 @@
 	X(record)                                                                                                      \
 	X(recovery)                                                                                                    \
 	X(mime)                                                                                                        \
+	X(netlink)                                                                                                     \
 	X(nat64)                                                                                                       \
 	X(reply)                                                                                                       \
 	X(spf)                                                                                                         \
