@@ -36,6 +36,8 @@ BENCHES  := $(patsubst tests/bench/%.c,build/bench/%,$(wildcard tests/bench/*.c)
 FUZZERS  := $(sort $(wildcard tests/fuzz/*.c))
 FAKED_BY_queue   := $(shell grep -l 'queue_fixture.h' $(UNITS))
 FAKED_BY_inspect := $(shell grep -l 'inspect_fake.h' $(UNITS))
+FAKED_BY_dialer  := $(shell grep -l 'dialer_fake.h' $(UNITS))
+FAKED_BY_session := $(shell grep -l 'session_fake.h' $(UNITS))
 
 all: build/relay64 build/relayq                       ## build into build/ (-O2, hardened, debug symbols)
 
@@ -69,6 +71,8 @@ $(1)/unit/%: $(1)/obj/tests/unit/%.o $(1)/libhelpers.a $(1)/librelay64.a
 	@$$(CC) $(2) $(3) $$(WRAPPED:%=-Wl,--wrap=%) -o $$@ $$(filter %.o,$$^) $$(filter %.a,$$^) $(LIBS) -lcmocka
 $(FAKED_BY_queue:tests/unit/%.c=$(1)/unit/%): $(1)/obj/tests/unit/queue_fakes.o
 $(FAKED_BY_inspect:tests/unit/%.c=$(1)/unit/%): $(1)/obj/tests/unit/inspect_fake.o
+$(FAKED_BY_dialer:tests/unit/%.c=$(1)/unit/%): $(1)/obj/tests/unit/dialer_fake.o
+$(FAKED_BY_session:tests/unit/%.c=$(1)/unit/%): $(1)/obj/tests/unit/session_fake.o
 $(1)/unit/fuzz_corpus_test: $(FUZZERS:%.c=$(1)/obj/%.o)
 -include $(shell find $(1)/obj -name '*.d' 2>/dev/null)
 endef

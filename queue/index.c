@@ -114,11 +114,17 @@ int index_add(struct queue *q, const struct envelope *e, struct place content, s
 	return 0;
 }
 
+/* Of a message or a delivery; NULL: none. */
+static void set_reason(struct queue *q, const char **at, const char *reason)
+{
+	const char *old = *at;
+	*at = reason ? intern_take(&q->reasons, reason) : NULL;
+	intern_drop(&q->reasons, old);
+}
+
 void index_set_reason(struct queue *q, struct delivery *d, const char *reason)
 {
-	const char *old = d->reason;
-	d->reason = reason ? intern_take(&q->reasons, reason) : NULL;
-	intern_drop(&q->reasons, old);
+	set_reason(q, &d->reason, reason);
 }
 
 static unsigned open_rcpts(const struct delivery *d)
@@ -271,7 +277,8 @@ static void note(struct queue *q, struct message *m, enum record_type type, cons
 		LF_STR("what", "what an operator did could not be written: it holds until the next start"));
 }
 
-static void stop_waiting(struct queue *q, struct message *m)
+/* No attempt begins any more; deliveries in one go on, and index_take_back sets them aside as they come back. */
+static void set_aside(struct queue *q, struct message *m)
 {
 	for (unsigned i = 0; i < m->delivery_count; i++) {
 		struct delivery *d = &m->deliveries[i];
@@ -291,9 +298,8 @@ void index_hold(struct queue *q, struct message *m, unsigned flag, const char *r
 		COUNT_SET(messages_held, ++q->held);
 	else
 		COUNT_SET(messages_damaged, ++q->damaged);
-	intern_drop(&q->reasons, m->reason);
-	m->reason = intern_take(&q->reasons, reason);
-	stop_waiting(q, m);
+	set_reason(q, &m->reason, reason);
+	set_aside(q, m);
 	if (!replayed)
 		note(q, m, RECORD_HOLD, reason, on_noted);
 }
@@ -310,8 +316,7 @@ void index_release(struct queue *q, struct message *m, bool replayed)
 	if (m->flags & ENVELOPE_DAMAGED)
 		COUNT_SET(messages_damaged, --q->damaged);
 	m->flags &= ~(uint32_t)ENVELOPE_DAMAGED;
-	intern_drop(&q->reasons, m->reason);
-	m->reason = NULL;
+	set_reason(q, &m->reason, NULL);
 	for (unsigned i = 0; i < m->delivery_count; i++)
 		if (m->deliveries[i].state == DELIVERY_HELD)
 			m->deliveries[i].state = DELIVERY_IDLE;
@@ -348,20 +353,17 @@ int index_remove(struct queue *q, struct message *m, const char *reason)
 		return -ENOMEM;
 	}
 	m->removing = true;
-	intern_drop(&q->reasons, m->reason);
-	m->reason = intern_take(&q->reasons, reason);
-	stop_waiting(q, m);
+	set_reason(q, &m->reason, reason);
+	set_aside(q, m);
 	entry_post(e);
 	return 0;
 }
 
 void index_return(struct queue *q, struct message *m, const char *reason, bool replayed)
 {
-	const char *old = m->reason;
 	m->flags |= ENVELOPE_RETURNING;
-	m->reason = intern_take(&q->reasons, reason);
-	intern_drop(&q->reasons, old); /* it may be the new one */
-	stop_waiting(q, m);
+	set_reason(q, &m->reason, reason);
+	set_aside(q, m);
 	if (!replayed && index_in_transfer(m))
 		note(q, m, RECORD_RETURN, reason, on_noted);
 }

@@ -1,7 +1,6 @@
 /* queue/mail/postmaster.c: protocol. */
 #include "queue/mail/postmaster.h"
 
-#include <stdio.h>
 #include <string.h>
 
 #include "queue/mail/xtext.h"
@@ -17,14 +16,11 @@ const char *postmaster_for(const struct conf *c, const char *address)
 
 void postmaster_rewrite(const struct conf *c, struct envelope_rcpt *r, char orcpt[ORCPT_MAX + 1])
 {
-	static const char type[] = "rfc822;";
 	const char *to = postmaster_for(c, r->address);
 	if (to == r->address)
 		return;
-	if (r->orcpt == NULL || r->orcpt[0] == '\0') {
-		memcpy(orcpt, type, sizeof type);
-		if (xtext_encode(orcpt + sizeof type - 1, ORCPT_MAX + 1 - (sizeof type - 1), r->address) == 0)
-			r->orcpt = orcpt;
-	}
+	bool given = r->orcpt != NULL && r->orcpt[0] != '\0';
+	if (!given && orcpt_encode(orcpt, ORCPT_MAX + 1, r->address, false) == 0)
+		r->orcpt = orcpt;
 	r->address = to;
 }

@@ -8,6 +8,8 @@
 
 #include "conf/utf8.h"
 
+/* ---- decoding ---- */
+
 /* RFC 3461 writes upper case; lower case is read as well. */
 static int hex_of(char c)
 {
@@ -35,23 +37,6 @@ int xtext_decode(char *out, size_t size, const char *text)
 		out[n++] = c != '\0' ? c : '?';
 	}
 	if (size == 0)
-		return -E2BIG;
-	out[n] = '\0';
-	return 0;
-}
-
-int xtext_encode(char *out, size_t size, const char *text)
-{
-	size_t n = 0;
-	for (const unsigned char *at = (const unsigned char *)text; *at != '\0'; at++) {
-		if (n + 4 > size)
-			return -E2BIG;
-		if (*at > ' ' && *at <= '~' && *at != '+' && *at != '=')
-			out[n++] = (char)*at;
-		else
-			n += (size_t)snprintf(out + n, size - n, "+%02X", *at);
-	}
-	if (n >= size)
 		return -E2BIG;
 	out[n] = '\0';
 	return 0;
@@ -127,27 +112,75 @@ int orcpt_decode(char type[ORCPT_TYPE], char *address, size_t size, const char *
 	return strcmp(type, "utf-8") == 0 ? unitext_decode(address, size, value) : xtext_decode(address, size, value);
 }
 
-int utf8_address_encode(char *out, size_t size, const char *address)
+/* ---- encoding ---- */
+
+struct form {
+	const char *special; /* stands encoded, as blanks and controls do; NULL: it is encoded already */
+	bool characters;     /* of UTF-8, as "\x{3B4}"; else bytes, as "+CE" */
+	bool raw;	     /* what is over 127 may stand */
+	bool lenient;	     /* what is no UTF-8 stands as '?' */
+};
+
+static bool may_stand(const struct form *form, uint32_t code)
 {
-	size_t n = 0, left = strlen(address);
+	if (code > 0x7f)
+		return form->raw;
+	return code > ' ' && code < 0x7f && (form->special == NULL || strchr(form->special, (int)code) == NULL);
+}
+
+static int encode(const struct form *form, char *out, size_t size, const char *text)
+{
+	size_t n = 0, left = strlen(text);
 	while (left > 0) {
-		uint32_t code;
-		size_t used = utf8_read((const uint8_t *)address, left, &code);
-		if (n + 11 > size) /* "\x{10FFFF}" and the closing 0 */
-			return -E2BIG;
+		uint32_t code = (uint8_t)*text;
+		size_t used = form->characters ? utf8_read((const uint8_t *)text, left, &code) : 1;
+		bool stands = used > 0 && may_stand(form, code);
+		if ((used == 0 && !form->lenient) || (!stands && code <= 0x7f && form->special == NULL))
+			return -EINVAL;
+		int wrote;
 		if (used == 0)
-			out[n++] = '?';
-		else if (code > ' ' && code < 0x7f && code != '\\' && code != '+' && code != '=')
-			out[n++] = (char)code;
+			wrote = snprintf(out + n, size - n, "?");
+		else if (stands)
+			wrote = snprintf(out + n, size - n, "%.*s", (int)used, text);
 		else
-			n += (size_t)snprintf(out + n, size - n, "\\x{%02X}", (unsigned)code);
-		address += used ? used : 1;
+			wrote = snprintf(out + n, size - n, form->characters ? "\\x{%02X}" : "+%02X", (unsigned)code);
+		n += (size_t)wrote;
+		if (n >= size)
+			return -E2BIG;
+		text += used ? used : 1;
 		left -= used ? used : 1;
 	}
-	if (n >= size)
+	if (size == 0)
 		return -E2BIG;
 	out[n] = '\0';
 	return 0;
+}
+
+int xtext_encode(char *out, size_t size, const char *text)
+{
+	return encode(&(struct form){.special = "+="}, out, size, text);
+}
+
+int utf8_address_encode(char *out, size_t size, const char *address)
+{
+	return encode(&(struct form){.special = "+=\\", .characters = true, .lenient = true}, out, size, address);
+}
+
+int orcpt_encode(char *out, size_t size, const char *address, bool utf8)
+{
+	bool ascii = text_is_ascii(address);
+	int n = snprintf(out, size, "%s;", ascii ? "rfc822" : "utf-8");
+	if ((size_t)n >= size)
+		return -E2BIG;
+	if (ascii)
+		return xtext_encode(out + n, size - (size_t)n, address);
+	const struct form form = {.special = "+=\\", .characters = true, .raw = utf8};
+	return encode(&form, out + n, size - (size_t)n, address);
+}
+
+int xtext_pass(char *out, size_t size, const char *text, bool utf8)
+{
+	return encode(&(struct form){.characters = true, .raw = utf8}, out, size, text);
 }
 
 bool text_is_ascii(const char *text)

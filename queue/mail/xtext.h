@@ -18,6 +18,14 @@ enum { ORCPT_TYPE = 64 };
  * -EINVAL or -E2BIG. */
 int orcpt_decode(char type[ORCPT_TYPE], char *address, size_t size, const char *orcpt);
 
+/* The ORCPT of an address, with its type: "rfc822;" and xtext if it is ASCII, else "utf-8;" and utf-8-addr-unitext
+ * where `utf8` (a transaction with SMTPUTF8), utf-8-addr-xtext where not. 0; -EINVAL: it is no UTF-8; -E2BIG. */
+int orcpt_encode(char *out, size_t size, const char *address, bool utf8);
+
+/* ENVID or ORCPT that a client gave, encoded already, as the next server may hear it: without `utf8` utf-8-addr-unitext
+ * becomes utf-8-addr-xtext. 0; -EINVAL: it is no UTF-8, or has what cannot stand in a command; -E2BIG. */
+int xtext_pass(char *out, size_t size, const char *text, bool utf8);
+
 /* An address in utf-8-addr-xtext. What is no UTF-8 in it stands as '?'. 0 or -E2BIG. */
 int utf8_address_encode(char *out, size_t size, const char *address);
 

@@ -31,6 +31,7 @@ struct mime {
 	struct mime_sink sink;
 	uint64_t planned;
 	unsigned changed;
+	bool touched;	     /* a part or a label changes */
 	bool dkim, broken;   /* signed; and what was signed changes */
 	unsigned in_signed;  /* 1 + the depth of the multipart/signed that we are in; 0: none */
 	struct seen outside; /* boundary lines, and text that is in no part */
@@ -175,9 +176,10 @@ static bool is_mislabelled(const struct mime *m, enum mime_encoding e)
 	return e == MIME_BINARY || (e == MIME_8BIT && m->target == MIME_TO_7BIT);
 }
 
-/* The changed part lies where a signature covers it. */
+/* A part changes, maybe where a signature covers it. */
 static void note_change(struct mime *m)
 {
+	m->touched = true;
 	m->broken |= m->dkim || m->in_signed > 0;
 }
 
@@ -348,6 +350,8 @@ int mime_survey_end(struct mime *m)
 {
 	if (m->reason == NULL && m->err == 0)
 		note(m, mime_walk_end(&m->walk));
+	if (m->walk.doubt && m->touched) /* what is a part here may be text to others */
+		cannot(m, "a line in it begins with a boundary and goes on");
 	if (m->reason != NULL) /* it ended early, wherever the piece did */
 		m->changed = 0;
 	m->planned = m->reason != NULL ? 0 : m->sink.size;

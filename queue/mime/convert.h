@@ -5,8 +5,9 @@
  * how, and how long the result is; then the content is converted. Both take the content in pieces of any size. Only
  * parts whose bytes cannot pass as they are get encoded: text in quoted-printable or base64, whichever is shorter, the
  * rest in base64; labels are made true. Headers are otherwise left alone, so a header with bytes over 127 makes a
- * conversion to 7 bits impossible; so do parts that MIME forbids to encode, and structures beyond the limits here. A
- * message without any MIME field becomes text/plain of an unknown 8-bit charset (RFC 1428). */
+ * conversion to 7 bits impossible; so do parts that MIME forbids to encode, structures beyond the limits here, and
+ * lines of which readers may differ whether they are boundaries. A message without any MIME field becomes text/plain of
+ * an unknown 8-bit charset (RFC 1428). */
 #ifndef QUEUE_MIME_CONVERT_H
 #define QUEUE_MIME_CONVERT_H
 

@@ -87,26 +87,61 @@ static void flush_end(struct mime_walk *w)
 
 enum match { NO, MAYBE, YES };
 
-/* Does the held line begin with a boundary? `final`: no more of it comes. */
-static enum match match(const struct mime_walk *w, bool final, unsigned *level, bool *closing)
+/* A boundary line as far as it is held. */
+struct delimiter {
+	unsigned level, len; /* with "--" in front of it, and behind it if it closes */
+	bool closing;
+	bool ends; /* the line ends behind it, or goes on with a blank */
+	bool doubt;
+};
+
+static bool is_blank(uint8_t c)
 {
+	return c == ' ' || c == '\t' || c == '\r' || c == '\n';
+}
+
+static enum match match_level(const struct mime_walk *w, unsigned level, bool final, struct delimiter *d)
+{
+	const struct mime_level *l = &w->levels[level];
+	unsigned whole = l->len + 2, n = w->held < whole ? w->held : whole, dashes = 0;
+	if (memcmp(w->line, "--", n < 2 ? n : 2) != 0 || (n > 2 && memcmp(w->line + 2, l->boundary, n - 2) != 0))
+		return NO;
+	if (w->held < whole)
+		return final ? NO : MAYBE;
+	while (dashes < 2 && whole + dashes < w->held && w->line[whole + dashes] == '-')
+		dashes++;
+	if (whole + dashes == w->held && !final)
+		return MAYBE;
+	d->level = level;
+	d->closing = dashes == 2;
+	d->len = whole + (d->closing ? 2 : 0);
+	d->ends = d->len == w->held || is_blank(w->line[d->len]);
+	d->doubt = !d->ends;
+	return YES;
+}
+
+/* Does the held line begin with a boundary? `final`: no more of it comes. One boundary may begin with another: that
+ * which is the whole line is meant. */
+static enum match match(const struct mime_walk *w, bool final, struct delimiter *d)
+{
+	enum match found = NO;
 	for (unsigned i = w->depth; i-- > 0;) {
-		const struct mime_level *l = &w->levels[i];
-		unsigned whole = l->len + 2, n = w->held < whole ? w->held : whole;
-		if (memcmp(w->line, "--", n < 2 ? n : 2) != 0 ||
-			(n > 2 && memcmp(w->line + 2, l->boundary, n - 2) != 0))
-			continue;
-		bool dash = w->held > whole && w->line[whole] == '-';
-		bool decided = w->held >= whole + 2 || (w->held == whole + 1 && !dash) || (final && w->held >= whole);
-		if (!decided && final)
-			continue;
-		if (!decided)
+		struct delimiter one;
+		switch (match_level(w, i, final, &one)) {
+		case MAYBE:
 			return MAYBE;
-		*level = i;
-		*closing = dash && w->held >= whole + 2 && w->line[whole + 1] == '-';
-		return YES;
+		case YES:
+			if (found == NO || (one.ends && (!d->ends || one.len > d->len)))
+				*d = one;
+			else if (one.ends && one.len == d->len && one.closing != d->closing)
+				d->doubt = true; /* "--b--" closes "b", and begins a part of "b--" */
+			found = YES;
+			break;
+		case NO:
+			break;
+		}
 	}
-	return NO;
+	return found;
 }
 
 static void end_leaf(struct mime_walk *w, bool last)
@@ -117,7 +152,15 @@ static void end_leaf(struct mime_walk *w, bool last)
 		w->calls->end(w->arg, last);
 }
 
-static void cross(struct mime_walk *w, unsigned level, bool closing)
+/* RFC 2046 §5.1.1 has a line that begins with a boundary as one, its grammar only if nothing but blanks follows:
+ * readers differ. */
+static void look_behind(struct mime_walk *w, const uint8_t *p, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		w->doubt |= !is_blank(p[i]);
+}
+
+static void cross(struct mime_walk *w, const struct delimiter *d)
 {
 	static const uint8_t crlf[] = {'\r', '\n'};
 	unsigned before = w->end_held;
@@ -126,14 +169,16 @@ static void cross(struct mime_walk *w, unsigned level, bool closing)
 	if (before > 0)
 		w->calls->copy(w->arg, crlf, before);
 	w->calls->copy(w->arg, w->line, w->held);
+	w->doubt |= d->doubt;
+	look_behind(w, w->line + d->len, w->held - d->len);
 	bool ended = w->line[w->held - 1] == '\n';
 	w->held = 0;
-	w->depth = closing ? level : level + 1;
-	w->at = closing ? DELIMITER_LAST : DELIMITER_PART;
+	w->depth = d->closing ? d->level : d->level + 1;
+	w->at = d->closing ? DELIMITER_LAST : DELIMITER_PART;
 	w->line_start = false;
 	w->top = false;
 	if (ended) {
-		w->at = closing ? OUTSIDE : HEADER;
+		w->at = d->closing ? OUTSIDE : HEADER;
 		w->line_start = true;
 	}
 }
@@ -146,6 +191,7 @@ static size_t take_delimiter(struct mime_walk *w, const uint8_t *p, size_t n)
 	const uint8_t *lf = memchr(p, '\n', n);
 	size_t used = lf != NULL ? (size_t)(lf + 1 - p) : n;
 	w->calls->copy(w->arg, p, used);
+	look_behind(w, p, used);
 	if (lf != NULL) {
 		w->at = w->at == DELIMITER_LAST ? OUTSIDE : HEADER;
 		w->line_start = true;
@@ -232,12 +278,11 @@ int mime_walk(struct mime_walk *w, const uint8_t *p, size_t n)
 		size_t used = 1;
 		int err = 0;
 		if (w->line_start && w->depth > 0 && w->at <= OUTSIDE) {
-			unsigned level;
-			bool closing;
+			struct delimiter d;
 			w->line[w->held++] = *p;
-			enum match m = match(w, *p == '\n', &level, &closing);
+			enum match m = match(w, *p == '\n', &d);
 			if (m == YES)
-				cross(w, level, closing);
+				cross(w, &d);
 			else if (m == NO)
 				err = let_go(w);
 		} else {
@@ -253,10 +298,9 @@ int mime_walk(struct mime_walk *w, const uint8_t *p, size_t n)
 
 int mime_walk_end(struct mime_walk *w)
 {
-	unsigned level;
-	bool closing;
-	if (w->held > 0 && match(w, true, &level, &closing) == YES) {
-		cross(w, level, closing);
+	struct delimiter d;
+	if (w->held > 0 && match(w, true, &d) == YES) {
+		cross(w, &d);
 	} else if (w->held > 0) {
 		int err = let_go(w);
 		if (err != 0)

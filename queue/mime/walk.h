@@ -1,8 +1,9 @@
 /* queue/mime/walk.h: the structure of a message: headers, bodies, boundaries, as its bytes come. Protocol: pure.
  *
  * RFC 2046 §5.1: a boundary is one wherever a line begins with it; that of an outer multipart ends the inner ones. The
- * CRLF before it is its own. Only CRLF ends a line. Every byte of the message is handed out once, in order: in
- * `header`, `body` or `copy`. Memory is bounded: one header at a time, boundaries up to MIME_DEPTH. */
+ * CRLF before it is its own. If more than blanks follows in the line that is noted: see `doubt`. Only CRLF ends a line.
+ * Every byte of the message is handed out once, in order: in `header`, `body` or `copy`. Memory is bounded: one header
+ * at a time, boundaries up to MIME_DEPTH. */
 #ifndef QUEUE_MIME_WALK_H
 #define QUEUE_MIME_WALK_H
 
@@ -48,6 +49,7 @@ struct mime_walk {
 	bool top;
 	bool line_start;
 	uint8_t end_held; /* of a line's end: nothing, CR, CRLF */
+	bool doubt;	  /* a line so far is a boundary to some readers, and to others not, or another one */
 	unsigned held;	  /* bytes of a line that may become a boundary */
 	uint8_t line[MIME_BOUNDARY_MAX + 8];
 	unsigned depth;

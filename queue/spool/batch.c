@@ -40,7 +40,7 @@ int batch_add(struct batch *b, const struct batch_item *item)
 	struct record_commit commit;
 	b->items[b->count] = *item;
 	if (item->head.type == RECORD_COMMIT && item->state == BATCH_WHOLE &&
-		record_commit_decode(&commit, b->metas.data + item->meta_at, item->head.meta_len) == 0)
+		record_commit_decode(&commit, batch_meta(b, item), item->head.meta_len) == 0)
 		b->commit = b->count;
 	b->count++;
 	return 0;

@@ -13,6 +13,7 @@
 #include <xxhash.h>
 
 #include "conf/buf.h"
+#include "queue/spool/segment.h"
 
 enum {
 	MAGIC = 0x72363469,
@@ -124,7 +125,8 @@ static int head_decode(struct checkpoint_head *h, uint64_t *nonce, const uint8_t
 	h->oldest = reader_u32(&r);
 	reader_u32(&r);
 	*nonce = reader_u64(&r);
-	if (reader_u64(&r) != XXH3_64bits(p, HEAD_SUM) || r.bad || h->at.segment == 0)
+	if (reader_u64(&r) != XXH3_64bits(p, HEAD_SUM) || r.bad || h->at.segment == 0 || h->at.offset < SEGMENT_FIRST ||
+		h->at.offset % RECORD_ALIGN)
 		return -EBADMSG;
 	return 0;
 }

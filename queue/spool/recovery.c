@@ -49,7 +49,9 @@ struct recovery {
 	struct recovery_record *last;
 	size_t last_count;
 	bool judging_last;
-	bool cut; /* a scanned segment is shorter than it was made */
+	/* a scanned segment is shorter than it was made or than the checkpoint has it, or a record stands in it that
+	 * no batch has */
+	bool unsound;
 };
 
 static int ids_add(struct ids *s, uint64_t id)
@@ -308,7 +310,7 @@ static int check_bodies(struct recovery *r, struct batch *b)
 	}
 	for (size_t i = 0; i < b->count; i++) {
 		struct batch_item *item = &b->items[i];
-		if (item->state != BATCH_WHOLE || item->head.body_len == 0)
+		if (item->state != BATCH_WHOLE || (item->head.body_len == 0 && !(item->head.flags & RECORD_IN_FILE)))
 			continue;
 		int err = segment_check_body(&r->other, item->at.offset, &item->head);
 		if (err == -ENOMEM)
@@ -499,6 +501,7 @@ static int take_record(struct recovery *r, const struct record *head, uint32_t o
 		uint64_t before = r->current ? r->current->number : r->held ? r->held->number : r->applied;
 		if (head->batch <= before) {
 			damaged(r, 0, item.at, "a record of an older batch stands here");
+			r->unsound = true;
 			return 0;
 		}
 		err = open_batch(r, head, r->segment.number);
@@ -522,7 +525,11 @@ static int scan_segment(struct recovery *r, size_t index, uint32_t from)
 	}
 	if (r->segment.size != r->segment.made) {
 		damaged(r, 0, (struct place){number, r->segment.size}, "the segment is cut short");
-		r->cut = true;
+		r->unsound = true;
+	}
+	if (from > segment_end(&r->segment)) {
+		damaged(r, 0, (struct place){number, from}, "the segment ends before the checkpoint's place");
+		r->unsound = true;
 	}
 	r->found.segments++;
 	r->window_at = r->window_len = 0;
@@ -591,8 +598,7 @@ static int on_entry(void *arg, const struct envelope *e, struct place content, s
 	if (r->segment_count && content.segment < r->segments[0] && r->segments[0] > r->mark.oldest)
 		return 0;
 	int err = in_file ? ids_add(&r->in_file, e->id) : 0;
-	if (err == 0)
-		err = r->replay->message(r->replay->arg, RECORD_MOVED, e, content, newest, in_file);
+	err = err ? err : r->replay->message(r->replay->arg, RECORD_MOVED, e, content, newest, in_file);
 	if (err == 0 && find_segment(r, content.segment) < 0)
 		damaged(r, e->id, content, "the segment with its content is missing");
 	return err;
@@ -677,7 +683,7 @@ static void find_end(struct recovery *r)
 		if (e->settled)
 			e->used = e->current;
 	}
-	if (r->cut)
+	if (r->unsound)
 		e->settled = false;
 }
 

@@ -151,6 +151,7 @@ int segment_check_body(const struct segment *s, uint32_t offset, const struct re
 	uint64_t at = segment_body_at(offset, r), seed = record_seed(s->seed, offset);
 	XXH3_state_t *sum = XXH3_createState();
 	uint8_t *piece = malloc(PIECE);
+	struct record_reference ref;
 	int err = -ENOMEM;
 	if (!sum || !piece)
 		goto done;
@@ -166,6 +167,8 @@ int segment_check_body(const struct segment *s, uint32_t offset, const struct re
 		left -= step;
 	}
 	err = XXH3_64bits_digest(sum) == r->body_sum ? 0 : -EBADMSG;
+	if (err == 0 && (r->flags & RECORD_IN_FILE))
+		err = r->body_len == RECORD_REFERENCE ? record_reference_decode(&ref, piece, r->body_len) : -EBADMSG;
 done:
 	free(piece);
 	XXH3_freeState(sum);

@@ -44,7 +44,8 @@ uint32_t segment_end(const struct segment *s);
 int segment_read(const struct segment *s, uint32_t offset, struct record *out, struct buf *meta);
 /* Where the body of that record begins. */
 uint64_t segment_body_at(uint32_t offset, const struct record *r);
-/* Reads the whole body through a small buffer: 0, or -EBADMSG if its checksum is wrong. */
+/* Reads the whole body through a small buffer: 0, or -EBADMSG if its checksum is wrong, or it should name a file and
+ * does not. */
 int segment_check_body(const struct segment *s, uint32_t offset, const struct record *r);
 
 /* Makes a segment of zeros under its final name, synced with its directory; whatever stood there before is replaced.

@@ -3,7 +3,7 @@
  *     sessions ADDRESS PORT COUNT AT_ONCE
  *
  * Makes COUNT sessions in all, AT_ONCE (at most 1000) at a time, and prints "COUNT sessions, N refused, X/s". A session
- * that is not greeted with 220 counts as refused. */
+ * that is not answered with 220, 250, 221 and the end counts as refused. */
 #include <arpa/inet.h>
 #include <errno.h>
 #include <netinet/in.h>
@@ -18,7 +18,8 @@
 
 enum { MOST = 1000, SILENCE_MS = 10000 };
 
-/* What a session waits for: the greeting, the end of EHLO's reply, the end of the connection. */
+/* What a session waits for: the greeting, EHLO's reply, QUIT's, the end of the connection. */
+enum { STEP_END = 3 };
 struct session {
 	int fd;
 	unsigned step;
@@ -62,23 +63,28 @@ static void start(struct session *s, int epoll)
 		die("epoll_ctl");
 }
 
-/* True: the session is over. */
+/* True: the session is over. A reply is taken for whole if it ends a line. */
 static bool go_on(struct session *s, unsigned *refused)
 {
-	static const char *const says[] = {"EHLO bench.example\r\n", "QUIT\r\n"};
+	static const char *const codes[] = {"220", "250", "221"}, *const says[] = {
+									  "EHLO bench.example\r\n", "QUIT\r\n", ""};
 	char text[4096];
 	ssize_t n = recv(s->fd, text, sizeof text, 0);
 	if (n < 0 && (errno == EAGAIN || errno == EINTR))
 		return false;
-	if (s->step == 0 && (n < 3 || memcmp(text, "220", 3) != 0)) {
+	if (n == 0 && s->step == STEP_END)
+		return true;
+	if (n < 4 || s->step == STEP_END || memcmp(text, codes[s->step], 3) != 0) {
 		++*refused;
 		return true;
 	}
-	if (n <= 0)
+	if (text[n - 1] != '\n')
+		return false;
+	const char *next = says[s->step++];
+	if (*next != '\0' && send(s->fd, next, strlen(next), MSG_NOSIGNAL) < 0) {
+		++*refused;
 		return true;
-	if (s->step < 2 && text[n - 1] == '\n')
-		if (send(s->fd, says[s->step], strlen(says[s->step]), MSG_NOSIGNAL) < 0 || s->step++ > 1)
-			return true;
+	}
 	return false;
 }
 

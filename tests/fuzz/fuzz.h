@@ -19,6 +19,7 @@
 #define FUZZ_TARGETS(X)                                                                                                \
 	X(address)                                                                                                     \
 	X(attempt)                                                                                                     \
+	X(checkpoint)                                                                                                  \
 	X(client)                                                                                                      \
 	X(conf)                                                                                                        \
 	X(control)                                                                                                     \
@@ -30,12 +31,14 @@
 	X(oracle)                                                                                                      \
 	X(proxy)                                                                                                       \
 	X(record)                                                                                                      \
+	X(recovery)                                                                                                    \
 	X(mime)                                                                                                        \
 	X(netlink)                                                                                                     \
 	X(nat64)                                                                                                       \
 	X(reply)                                                                                                       \
 	X(spf)                                                                                                         \
 	X(server)                                                                                                      \
+	X(sidestate)                                                                                                   \
 	X(xclient)
 
 #ifdef FUZZ_ALONE

@@ -127,6 +127,20 @@ static void test_to_7bit(void **state)
 		/* what begins like a boundary and is none */
 		{V MIXED "\r\n--b\r\n\r\n-\r\n--\r\n--a\xe4\r\n -b\r\n--b--\r\n",
 			V MIXED "\r\n--b\r\n" UNKNOWN QP "\r\n-\r\n--\r\n--a=E4\r\n -b\r\n--b--\r\n", 1, false},
+		/* one boundary begins with the other: the whole line says which it is */
+		{V "Content-Type: multipart/x; boundary=b1\r\n\r\n--b1\r\n" MIXED
+		   "\r\n--b\r\n\r\n\xe4\r\n--b1\r\n\r\n\xf6\r\n--b1--\r\n",
+			V "Content-Type: multipart/x; boundary=b1\r\n\r\n--b1\r\n" MIXED "\r\n--b\r\n" UNKNOWN QP
+			  "\r\n=E4\r\n--b1\r\n" UNKNOWN QP "\r\n=F6\r\n--b1--\r\n",
+			2, false},
+		{V "Content-Type: multipart/x; boundary=\"b c\"\r\n\r\n--b c\r\n" MIXED
+		   "\r\n--b \r\n\r\n\xe4\r\n--b c \r\n\r\n\xf6\r\n--b c-- ",
+			V "Content-Type: multipart/x; boundary=\"b c\"\r\n\r\n--b c\r\n" MIXED "\r\n--b \r\n" UNKNOWN QP
+			  "\r\n=E4\r\n--b c \r\n" UNKNOWN QP "\r\n=F6\r\n--b c-- ",
+			2, false},
+		/* half a boundary line is no matter where nothing changes */
+		{V MIXED "\r\n--b\r\n\r\nx\r\n--bc\r\n\r\ny\r\n--b--\r\n",
+			V MIXED "\r\n--b\r\n\r\nx\r\n--bc\r\n\r\ny\r\n--b--\r\n", 0, false},
 		/* no end of the last part */
 		{V MIXED "\r\n--b\r\n\r\n\xe4", V MIXED "\r\n--b\r\n" UNKNOWN QP "\r\n=E4=\r\n", 1, false},
 		/* RFC 6533 parts may be encoded */
@@ -189,6 +203,8 @@ static void test_to_8bit(void **state)
 	buf_fini(&r.out);
 }
 
+#define GOES_ON "a line in it begins with a boundary and goes on"
+
 static void test_what_cannot_be(void **state)
 {
 	(void)state;
@@ -216,6 +232,32 @@ static void test_what_cannot_be(void **state)
 			"a part that says it is encoded holds raw bytes"},
 		{MIME_TO_7BIT, V "Content-Type: multipart/mixed\r\n\r\n--b\r\n\r\n\xe4\r\n",
 			"a multipart has no boundary, or lies too deep"},
+		/* RFC 2046 §5.1.1: boundaries to a reader of its prose, to one of its grammar none */
+		{MIME_TO_7BIT, V MIXED "\r\n--b\r\n\r\n\xe4\r\n--bc\r\n\r\ny\r\n--b--\r\n", GOES_ON},
+		{MIME_TO_7BIT, V MIXED "\r\n--b\r\n\r\n\xe4\r\n--b-\r\n\r\ny\r\n--b--\r\n", GOES_ON},
+		{MIME_TO_7BIT, V MIXED "\r\n--b\r\n\r\n\xe4\r\n--b \tc\r\n\r\ny\r\n--b--\r\n", GOES_ON},
+		{MIME_TO_7BIT, V MIXED "\r\n--b\r\n\r\n\xe4\r\n--b --\r\n\r\ny\r\n--b--\r\n", GOES_ON},
+		{MIME_TO_7BIT, V MIXED "\r\n--bc\r\n\r\n\xe4\r\n--b--\r\n", GOES_ON},
+		{MIME_TO_7BIT, V MIXED "\r\n--b\r\nX: y\r\n--bc\r\n\r\n\xe4\r\n--b--\r\n", GOES_ON},
+		{MIME_TO_7BIT, V MIXED "\r\n--b\r\n\r\n\xe4\r\n--b---\r\n", GOES_ON},
+		{MIME_TO_7BIT, V MIXED "\r\n--b\r\n\r\n\xe4\r\n--b-- c", GOES_ON},
+		{MIME_TO_7BIT, V MIXED "\r\n--b\r\n\r\n\xe4\r\n--b-", GOES_ON},
+		{MIME_TO_8BIT, V MIXED "\r\n--b\r\n\r\na\rb\r\n--bc\r\n\r\ny\r\n--b--\r\n", GOES_ON},
+		/* a label that changes may be text */
+		{MIME_TO_7BIT,
+			V MIXED "\r\n--b\r\n\r\nx\r\n--bc\r\nContent-Transfer-Encoding: 8bit\r\n\r\ny\r\n--b--\r\n",
+			GOES_ON},
+		/* the longer boundary is no longer one, or not yet */
+		{MIME_TO_7BIT,
+			V MIXED
+			"\r\n--b\r\nContent-Type: multipart/x; boundary=bc\r\n\r\n--bc\r\n\r\n\xe4\r\n--bc--\r\n"
+			"--bc\r\n\r\ny\r\n--b--\r\n",
+			GOES_ON},
+		/* the end of one, or the other */
+		{MIME_TO_7BIT,
+			V "Content-Type: multipart/x; boundary=\"b--\"\r\n\r\n--b--\r\n" MIXED
+			  "\r\n--b\r\n\r\n\xe4\r\n--b--\r\n\r\ny\r\n--b----\r\n",
+			GOES_ON},
 	};
 	for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++)
 		for (size_t piece = 1; piece < 200; piece += 37) {
@@ -256,6 +298,48 @@ static void test_limits(void **state)
 	assert_string_equal(r.reason, "a header is too long");
 	buf_fini(&r.out);
 	buf_fini(&in);
+}
+
+/* RFC 5321 §4.5.3.1.6: 998 bytes and CRLF. One more is encoded where that can be, and cannot go where it cannot; both
+ * to 7 and to 8 bits. */
+static void test_long_lines(void **state)
+{
+	(void)state;
+	static const struct {
+		const char *before, *after;
+		const char *reason; /* with 999 bytes; NULL: they are encoded */
+	} rows[] = {
+		{V UTF8 "\r\n", "\r\n", NULL},
+		{V UTF8 "\r\n", "", NULL}, /* the last line, without an end */
+		{V UTF8 "\r\nx\r\n", "\r\ny\r\n", NULL},
+		{V MIXED "\r\n--b\r\n\r\n", "\r\n--b--\r\n", NULL},
+		{V MIXED "\r\n", "\r\n--b\r\n\r\nx\r\n--b--\r\n",
+			"there is text between its parts that may not be encoded"},
+		{V MIXED "\r\n--b\r\n\r\nx\r\n--b--\r\n", "\r\n",
+			"there is text between its parts that may not be encoded"},
+		{V "X: ", "\r\n\r\nx\r\n", "a header holds NUL, CR or LF, or a line that is too long"},
+		{V MIXED "\r\n--b\r\nX: ", "\r\n\r\nx\r\n--b--\r\n",
+			"a header holds NUL, CR or LF, or a line that is too long"},
+		{V UTF8 QP "\r\n", "\r\n", "a part that says it is encoded holds raw bytes"},
+		{V "Content-Type: message/delivery-status\r\n\r\n", "\r\n",
+			"it has a part of a kind that may not be encoded"},
+	};
+	for (size_t i = 0; i < 2 * sizeof rows / sizeof rows[0]; i++)
+		for (int over = 0; over < 2; over++) {
+			const char *before = rows[i / 2].before, *reason = over ? rows[i / 2].reason : NULL;
+			const char *line = strrchr(before, '\n') + 1; /* what of the line stands there already */
+			char in[2000];
+			struct result r;
+			snprintf(in, sizeof in, "%s%0*d%s", before, 998 + over - (int)strlen(line), 7,
+				rows[i / 2].after);
+			convert(&r, i % 2 ? MIME_TO_8BIT : MIME_TO_7BIT, in, strlen(in), 100);
+			assert_int_equal(r.err, reason ? -EILSEQ : 0);
+			assert_string_equal(reason ? r.reason : "", reason ? reason : "");
+			assert_int_equal(reason ? 0 : r.changed, reason ? 0 : over);
+			if (!over)
+				assert_string_equal((char *)r.out.data, in);
+			buf_fini(&r.out);
+		}
 }
 
 /* Other content than what was surveyed is no content at all. */
@@ -400,6 +484,7 @@ int main(void)
 		cmocka_unit_test(test_to_8bit),
 		cmocka_unit_test(test_what_cannot_be),
 		cmocka_unit_test(test_limits),
+		cmocka_unit_test(test_long_lines),
 		cmocka_unit_test(test_other_content),
 		cmocka_unit_test(test_property),
 		cmocka_unit_test(test_fields),

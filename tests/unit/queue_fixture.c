@@ -278,3 +278,27 @@ struct connection *connect_site(const char *site, const char *address)
 	snprintf(paths, sizeof paths, "%s ok", address);
 	return dial_end(d, paths);
 }
+
+void many(uint64_t first, unsigned count)
+{
+	for (unsigned i = 0; i < count; i++)
+		mail(first + i, "", "b@d.example");
+}
+
+struct connection *sender(void)
+{
+	for (unsigned i = 0; i < fx.connection_count; i++)
+		if (fx.connections[i]->sent != NULL)
+			return fx.connections[i];
+	return NULL;
+}
+
+unsigned win_all(const char *paths)
+{
+	unsigned n = 0;
+	while (fx.dial_count > 0) {
+		dial_end(fx.dials[0], paths);
+		n++;
+	}
+	return n;
+}

@@ -104,6 +104,10 @@ enum delivery_state state_of(uint64_t id, const char *rcpt);
 struct delivery *delivery_of(uint64_t id, const char *rcpt);
 struct site *site_named(const char *name);
 
+/* The site of d.example, and `count` messages for it, IDs from `first` on. */
+#define SITE "mx.d.example"
+void many(uint64_t first, unsigned count);
+
 /* ---- time ---- */
 
 /* Moves the clock on and does what is due, step by step. */
@@ -129,6 +133,8 @@ struct dial *dial_to(const char *site);
 /* Ends a dial: "2001:db8::1 refused, 192.0.2.1 ok": paths in their order, each an address and ok or a fault's word.
  * Returns the connection; NULL if nothing was ok. A fault may have a reply: "192.0.2.1 greeting-5yz=554 go away". */
 struct connection *dial_end(struct dial *d, const char *paths);
+/* Ends all dials so; how many they were. */
+unsigned win_all(const char *paths);
 /* Does the dial offer the address? */
 const struct candidate *offered(const struct dial *d, const char *address);
 /* Ends what a connection sends: replies for each recipient, separated by '|' ("-": not answered); one alone is for
@@ -141,6 +147,8 @@ void close_connection(struct connection *c);
 /* Connections that are open; those of them that are sending. */
 unsigned open_connections(void);
 unsigned sending(void);
+/* The first one that is sending; NULL. */
+struct connection *sender(void);
 /* "a@x b@y": to whom the connection sends. */
 const char *sending_to(const struct connection *c);
 /* Looks up, and wins the site's dial for the mail that waits: the connection. */

@@ -15,22 +15,6 @@
 #include "queue/schedule.h"
 #include "tests/unit/queue_fixture.h"
 
-#define SITE "mx.d.example"
-
-static void many(uint64_t first, unsigned count)
-{
-	for (unsigned i = 0; i < count; i++)
-		mail(first + i, "", "b@d.example");
-}
-
-static struct connection *sender(void)
-{
-	for (unsigned i = 0; i < fx.connection_count; i++)
-		if (fx.connections[i]->sent != NULL)
-			return fx.connections[i];
-	return NULL;
-}
-
 /* ---- answers that are still to come ---- */
 
 /* The mail was removed while one family's answer was still to come: the dial must not wait for it for ever. */

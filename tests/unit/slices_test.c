@@ -16,7 +16,7 @@
 
 enum { MANY = 1000, NOTICES = 16 /* of one turn */ };
 
-static void many(const char *sender)
+static void many_from(const char *sender)
 {
 	for (uint64_t id = 1; id <= MANY; id++)
 		mail(id, sender, "b@d.example");
@@ -36,7 +36,7 @@ static void test_no_such_domain(void **state)
 	(void)state;
 	fixture_begin(NULL);
 	zone("d.example", "MX", "NXDOMAIN");
-	many("s@sender.example");
+	many_from("s@sender.example");
 	fx.q.slice_notices = 0;
 	dns_run();
 	assert_int_equal(fx.commit_count, NOTICES);
@@ -64,7 +64,7 @@ static void test_to_the_site(void **state)
 {
 	(void)state;
 	fixture_begin(NULL);
-	many(NULL);
+	many_from(NULL);
 	dns_run();
 	unsigned first = in_state(DELIVERY_READY);
 	assert_true(first > 0 && first <= 500);

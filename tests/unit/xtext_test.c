@@ -113,7 +113,82 @@ static void test_utf8_address(void **state)
 	char out[32];
 	assert_int_equal(utf8_address_encode(out, sizeof out, "\xff@x"), 0);
 	assert_string_equal(out, "?@x");
-	assert_int_equal(utf8_address_encode(out, 12, "\xf0\x9f\x98\x80@x"), -E2BIG);
+	assert_int_equal(utf8_address_encode(out, sizeof "\\x{1F600}@x", "\xf0\x9f\x98\x80@x"), 0);
+	assert_string_equal(out, "\\x{1F600}@x");
+	assert_int_equal(utf8_address_encode(out, sizeof "\\x{1F600}@x" - 1, "\xf0\x9f\x98\x80@x"), -E2BIG);
+}
+
+/* RFC 3461 §4.2, RFC 6533 §3: QCHAR has neither '+', '=' nor '\'. What fits is whole, to the byte. */
+static void test_orcpt_encode(void **state)
+{
+	(void)state;
+	static const struct {
+		const char *address;
+		bool utf8;
+		int result;
+		const char *orcpt;
+	} rows[] = {
+		{"bob@old.example", false, 0, "rfc822;bob@old.example"},
+		{"bob@old.example", true, 0, "rfc822;bob@old.example"},
+		{"a+b=c\\d@x", true, 0, "rfc822;a+2Bb+3Dc\\d@x"},
+		{"\"a b\"@x", false, 0, "rfc822;\"a+20b\"@x"},
+		{"\xce\xb4+=\\@x", false, 0, "utf-8;\\x{3B4}\\x{2B}\\x{3D}\\x{5C}@x"},
+		{"\xce\xb4+=\\@x", true, 0, "utf-8;\xce\xb4\\x{2B}\\x{3D}\\x{5C}@x"},
+		{"\"\xc3\xa9 \"@x", false, 0, "utf-8;\"\\x{E9}\\x{20}\"@x"},
+		{"\xf0\x9f\x98\x80@x", false, 0, "utf-8;\\x{1F600}@x"},
+		{"\xf0\x9f\x98\x80@x", true, 0, "utf-8;\xf0\x9f\x98\x80@x"},
+		{"\xce@x", false, -EINVAL, NULL},
+		{"\xce@x", true, -EINVAL, NULL},
+		{"\xed\xa0\x80@x", false, -EINVAL, NULL},
+		{"\xed\xa0\x80@x", true, -EINVAL, NULL},
+	};
+	for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+		char out[64];
+		if (orcpt_encode(out, sizeof out, rows[i].address, rows[i].utf8) != rows[i].result)
+			fail_msg("%s", rows[i].address);
+		if (rows[i].result != 0)
+			continue;
+		assert_string_equal(out, rows[i].orcpt);
+		size_t n = strlen(rows[i].orcpt);
+		assert_int_equal(orcpt_encode(out, n + 1, rows[i].address, rows[i].utf8), 0);
+		assert_string_equal(out, rows[i].orcpt);
+		for (; n > 0; n--)
+			assert_int_equal(orcpt_encode(out, n, rows[i].address, rows[i].utf8), -E2BIG);
+	}
+}
+
+/* What a client encoded is not encoded again. */
+static void test_pass(void **state)
+{
+	(void)state;
+	static const struct {
+		const char *given;
+		bool utf8;
+		int result;
+		const char *passed;
+	} rows[] = {
+		{"QQ+2B314", false, 0, "QQ+2B314"},
+		{"rfc822;a+3Db\\c@x", true, 0, "rfc822;a+3Db\\c@x"},
+		{"utf-8;\\x{3B4}@x", true, 0, "utf-8;\\x{3B4}@x"},
+		{"utf-8;\xce\xb4\\x{2B}@x", false, 0, "utf-8;\\x{3B4}\\x{2B}@x"},
+		{"utf-8;\xce\xb4\\x{2B}@x", true, 0, "utf-8;\xce\xb4\\x{2B}@x"},
+		{"rfc822;a b@x", false, -EINVAL, NULL},
+		{"rfc822;a\r\nRSET", true, -EINVAL, NULL},
+		{"rfc822;a\x7f@x", true, -EINVAL, NULL},
+		{"utf-8;\xce@x", false, -EINVAL, NULL},
+		{"utf-8;\xce@x", true, -EINVAL, NULL},
+	};
+	for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+		char out[64];
+		if (xtext_pass(out, sizeof out, rows[i].given, rows[i].utf8) != rows[i].result)
+			fail_msg("%s", rows[i].given);
+		if (rows[i].result != 0)
+			continue;
+		assert_string_equal(out, rows[i].passed);
+		size_t n = strlen(rows[i].passed);
+		assert_int_equal(xtext_pass(out, n + 1, rows[i].given, rows[i].utf8), 0);
+		assert_int_equal(xtext_pass(out, n, rows[i].given, rows[i].utf8), -E2BIG);
+	}
 }
 
 static void test_postmaster(void **state)
@@ -152,6 +227,8 @@ int main(void)
 		cmocka_unit_test(test_xtext_round_trip),
 		cmocka_unit_test(test_orcpt),
 		cmocka_unit_test(test_utf8_address),
+		cmocka_unit_test(test_orcpt_encode),
+		cmocka_unit_test(test_pass),
 		cmocka_unit_test(test_postmaster),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
