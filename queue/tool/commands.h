@@ -28,6 +28,7 @@ enum command_id {
 	COMMAND_STATUS,
 	COMMAND_VERIFY,
 	COMMAND_DOCTOR,
+	COMMAND_SURVEY,
 	COMMAND_VERSION,
 	COMMAND_HELP,
 	COMMAND_COUNT
@@ -69,10 +70,15 @@ struct options {
 	const char *id, *event; /* tail */
 	bool connect;		/* trace */
 	bool read_only;		/* verify */
+	const char *config;	/* doctor, survey */
 	/* doctor */
-	const char *config;
 	struct option_values senders, probes;
 	uint64_t timeout_ms;
+	/* survey */
+	struct option_values resolvers;
+	uint64_t rate, in_flight;
+	const char *results;
+	bool resume, csv;
 	char *const *args; /* what follows, options taken out */
 	int arg_count;
 };
