@@ -54,6 +54,8 @@ struct option_values {
 	unsigned count;
 };
 
+enum { SURVEY_RATE = 50, SURVEY_IN_FLIGHT = 100 };
+
 /* What a command line says. */
 struct options {
 	const struct command *command;
@@ -76,7 +78,7 @@ struct options {
 	uint64_t timeout_ms;
 	/* survey */
 	struct option_values resolvers;
-	uint64_t rate, in_flight;
+	uint64_t rate, in_flight; /* SURVEY_RATE, SURVEY_IN_FLIGHT if they are not given */
 	const char *results;
 	bool resume, csv;
 	char *const *args; /* what follows, options taken out */

@@ -16,7 +16,7 @@
 #include "queue/tool/client.h"
 #include "queue/tool/survey_page.h"
 
-enum { RATE = 50, IN_FLIGHT = 100, DNS_PORT = 53, PIPE_WIDTH = 80, ERRORS_SHOWN = 20, ERRORS_MAX = 65536 };
+enum { DNS_PORT = 53, PIPE_WIDTH = 80, ERRORS_SHOWN = 20, ERRORS_MAX = 65536 };
 
 struct job {
 	struct tool *tool;
@@ -137,9 +137,9 @@ static enum tool_exit check_options(struct tool *t)
 		return tool_fail(t, TOOL_USAGE, "--csv or --json, one of the two");
 	if (o->resume && o->results == NULL)
 		return tool_fail(t, TOOL_USAGE, "--resume needs --results FILE, that of the run before");
-	if (o->rate > SURVEY_RATE_MAX)
+	if (o->rate == 0 || o->rate > SURVEY_RATE_MAX)
 		return tool_fail(t, TOOL_USAGE, "--rate must be between 1 and %d", SURVEY_RATE_MAX);
-	if (o->in_flight > SURVEY_IN_FLIGHT_MAX)
+	if (o->in_flight == 0 || o->in_flight > SURVEY_IN_FLIGHT_MAX)
 		return tool_fail(t, TOOL_USAGE, "--in-flight must be between 1 and %d", SURVEY_IN_FLIGHT_MAX);
 	return TOOL_OK;
 }
@@ -191,8 +191,8 @@ static enum tool_exit ask(struct job *j)
 	const struct survey_wanted wanted = {.conf = j->conf,
 		.servers = j->servers,
 		.server_count = o->resolvers.count,
-		.rate = o->rate != 0 ? (unsigned)o->rate : RATE,
-		.in_flight = o->in_flight != 0 ? (unsigned)o->in_flight : IN_FLIGHT,
+		.rate = (unsigned)o->rate,
+		.in_flight = (unsigned)o->in_flight,
 		.answered = on_answered,
 		.tick = t->err_is_terminal ? on_tick : NULL,
 		.arg = j};

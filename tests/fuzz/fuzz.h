@@ -35,6 +35,7 @@
 	X(reply)                                                                                                       \
 	X(spf)                                                                                                         \
 	X(server)                                                                                                      \
+	X(survey)                                                                                                      \
 	X(xclient)
 
 #ifdef FUZZ_ALONE

@@ -104,8 +104,8 @@ def test_survey_junk(lab):
         assert what in line, line
     out, err = survey(lab, b"@\n" * 1000, check=65)
     assert out == "" and len(err.splitlines()) == 22 and "and 980 more lines" in err and "no line names a domain" in err, err
-    for words, code in ((("--resume",), 64), (("--csv", "--json"), 64), (("--rate", "10001"), 64), (("--in-flight", "1001"), 64),
-                        (("--resolver", "nobody"), 64), (("--results", "/nonexistent/x"), 69), (("--config", "/nonexistent/x"), 69)):
+    for words, code in ((("--resume",), 64), (("--csv", "--json"), 64), (("--rate", "10001"), 64), (("--rate", "0"), 64),
+                        (("--in-flight", "0"), 64), (("--in-flight", "1001"), 64), (("--resolver", "nobody"), 64), (("--results", "/nonexistent/x"), 69), (("--config", "/nonexistent/x"), 69)):
         out, err = survey(lab, b"both.sv.example\n", *words, check=code)
         assert out == "" and len(err.splitlines()) == 1, (words, err)
     done = subprocess.run(command(lab, "/nonexistent/list"), capture_output=True, timeout=20)
