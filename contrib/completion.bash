@@ -25,7 +25,7 @@ _relayq_sites() {
 
 _relayq() {
 	local word=${COMP_WORDS[COMP_CWORD]} before=${COMP_WORDS[COMP_CWORD - 1]}
-	local commands="list show cat summary reasons tail retry hold release remove bounce redirect suspend resume trace config status verify doctor version help"
+	local commands="list show cat summary reasons tail retry hold release remove bounce redirect suspend resume trace config status verify doctor survey version help"
 	local conditions="--sender --rcpt --site --domain --state --older --younger --larger --reason"
 	local acting="$conditions --because --all --dry-run"
 	local socket=() command="" options="-c --json --help" skip="" i
@@ -39,13 +39,13 @@ _relayq() {
 			socket=(-c "${COMP_WORDS[i + 1]}")
 			skip=1
 			;;
-		--json | --help | --all | --dry-run | --undo | --connect | --read-only) ;;
+		--json | --help | --all | --dry-run | --undo | --connect | --read-only | --resume | --csv) ;;
 		-?*) skip=1 ;;
 		*) [ -n "$command" ] || command=${COMP_WORDS[i]} ;;
 		esac
 	done
 	case $before in
-	-c | --config)
+	-c | --config | --results)
 		mapfile -t COMPREPLY < <(compgen -f -- "$word")
 		return
 		;;
@@ -66,7 +66,7 @@ _relayq() {
 			site-back hold release retry remove return redirect suspend resume refused discarded" -- "$word")
 		return
 		;;
-	--sender | --rcpt | --domain | --older | --younger | --larger | --reason | --limit | --because | --to | --for | --probe | --timeout)
+	--sender | --rcpt | --domain | --older | --younger | --larger | --reason | --limit | --because | --to | --for | --probe | --timeout | --resolver | --rate | --in-flight)
 		return
 		;;
 	esac
@@ -82,6 +82,7 @@ _relayq() {
 	trace) options+=" --connect" ;;
 	verify) options+=" --read-only" ;;
 	doctor) options+=" --config --sender --probe --timeout" ;;
+	survey) options+=" --config --resolver --rate --in-flight --results --resume --csv" ;;
 	help) options=$commands ;;
 	esac
 	if [[ $word != -* ]]; then
@@ -95,6 +96,10 @@ _relayq() {
 			options=$(relayq "${socket[@]}" --json config 2>/dev/null |
 				sed -n 's/^{"type":"setting","block":"\([^"]*\)",.*"key":"\([^"]*\)".*/\1.\2/p' |
 				sed 's/^\.//; s/\.$//' | sort -u)
+			;;
+		survey)
+			mapfile -t COMPREPLY < <(compgen -f -- "$word")
+			return
 			;;
 		verify)
 			mapfile -t COMPREPLY < <(compgen -d -- "$word")

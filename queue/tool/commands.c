@@ -15,6 +15,7 @@ enum {
 	SUSPEND = 256,
 	FOLLOW = 512,
 	DOCTOR = 1024,
+	SURVEY = 2048,
 	CONDITIONS = FILTER | REASON,
 };
 
@@ -99,6 +100,15 @@ const struct command commands[COMMAND_COUNT] = {
 		"Needs no daemon and, but for some lines, not root. No mail is sent.\n"
 		"Exits 0: no warning, no error; 1: warnings; 2: errors.\n",
 		DOCTOR, false, 0, 0},
+	[COMMAND_SURVEY] = {"survey", "FILE | - [OPTIONS]",
+		"count which families the mail servers of many domains have",
+		"FILE has a domain a line, and behind it, if it is known, how much mail goes there; # begins\n"
+		"a comment. The DNS is asked for MX, A and AAAA. The table says how many domains have mail\n"
+		"servers with both families or with one, and what share of them, and of the mail, a server\n"
+		"that has one family only cannot send to.\n"
+		"With --results each answer is kept as it comes; with --resume, too, it goes on behind them.\n"
+		"Needs no daemon. Exits 1 if a line named no domain or a domain got no answer.\n",
+		SURVEY, false, 1, 1},
 	[COMMAND_VERSION] = {"version", "", "show the versions of relayq and of the daemon", "", 0, false, 0, 0},
 	[COMMAND_HELP] = {"help", "[COMMAND]", "show all commands, or the page of one", "", 0, false, 0, 1},
 };
@@ -140,6 +150,15 @@ const struct command_option command_options[] = {
 		"configuration (else that of the usual place, else what the daemon says)"},
 	{"--probe", OPTION_TEXTS, DOCTOR, false, AT(probes), "HOST",
 		"mail server (or HOST:PORT) to connect to over both families; again for more"},
+	{"--config", OPTION_TEXT, SURVEY, false, AT(config), "FILE",
+		"configuration, for its dns { } and nat64 (else that of the usual place)"},
+	{"--resolver", OPTION_TEXTS, SURVEY, false, AT(resolvers), "ADDRESS",
+		"DNS server (or ADDRESS:PORT) in place of the configuration's; again for more"},
+	{"--rate", OPTION_COUNT, SURVEY, false, AT(rate), "N", "domains a second at most (50)"},
+	{"--in-flight", OPTION_COUNT, SURVEY, false, AT(in_flight), "N", "domains asked about at a time (100)"},
+	{"--results", OPTION_TEXT, SURVEY, false, AT(results), "FILE", "keep each answer there as it comes"},
+	{"--resume", OPTION_FLAG, SURVEY, false, AT(resume), NULL, "ask only about what --results does not have yet"},
+	{"--csv", OPTION_FLAG, SURVEY, false, AT(csv), NULL, "a line a domain, fields separated by commas"},
 	{"--timeout", OPTION_TIME, DOCTOR, false, AT(timeout_ms), "TIME", "for all of it together (10s)"},
 };
 const unsigned command_option_count = sizeof command_options / sizeof command_options[0];
@@ -190,7 +209,7 @@ const char *command_suggest(const char *name)
 		{"return", "bounce"}, {"fail", "bounce"}, {"reroute", "redirect"}, {"pause", "suspend"},
 		{"stop", "suspend"}, {"start", "resume"}, {"continue", "resume"}, {"watch", "tail"}, {"follow", "tail"},
 		{"log", "tail"}, {"qshape", "summary"}, {"why", "reasons"}, {"conf", "config"}, {"settings", "config"},
-		{"check", "verify"}, {"fsck", "verify"}};
+		{"check", "verify"}, {"fsck", "verify"}, {"census", "survey"}};
 	for (size_t i = 0; i < sizeof others / sizeof others[0]; i++)
 		if (strcmp(others[i][0], name) == 0)
 			return others[i][1];

@@ -28,6 +28,7 @@ enum command_id {
 	COMMAND_STATUS,
 	COMMAND_VERIFY,
 	COMMAND_DOCTOR,
+	COMMAND_SURVEY,
 	COMMAND_VERSION,
 	COMMAND_HELP,
 	COMMAND_COUNT
@@ -53,6 +54,8 @@ struct option_values {
 	unsigned count;
 };
 
+enum { SURVEY_RATE = 50, SURVEY_IN_FLIGHT = 100 };
+
 /* What a command line says. */
 struct options {
 	const struct command *command;
@@ -69,10 +72,15 @@ struct options {
 	const char *id, *event; /* tail */
 	bool connect;		/* trace */
 	bool read_only;		/* verify */
+	const char *config;	/* doctor, survey */
 	/* doctor */
-	const char *config;
 	struct option_values senders, probes;
 	uint64_t timeout_ms;
+	/* survey */
+	struct option_values resolvers;
+	uint64_t rate, in_flight; /* SURVEY_RATE, SURVEY_IN_FLIGHT if they are not given */
+	const char *results;
+	bool resume, csv;
 	char *const *args; /* what follows, options taken out */
 	int arg_count;
 };

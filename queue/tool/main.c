@@ -15,6 +15,7 @@
 #include "queue/tool/show.h"
 #include "queue/tool/status.h"
 #include "queue/tool/suspend.h"
+#include "queue/tool/survey.h"
 #include "queue/tool/tail.h"
 #include "queue/tool/trace.h"
 #include "queue/tool/verify.h"
@@ -54,6 +55,7 @@ static enum tool_exit (*const runs[COMMAND_COUNT])(struct tool *t) = {
 	[COMMAND_STATUS] = run_status,
 	[COMMAND_VERIFY] = run_verify,
 	[COMMAND_DOCTOR] = run_doctor,
+	[COMMAND_SURVEY] = run_survey,
 	[COMMAND_VERSION] = run_version,
 	[COMMAND_HELP] = run_help,
 };
@@ -85,6 +87,7 @@ int main(int argc, char **argv)
 		.err = stderr,
 		.out_is_terminal = isatty(STDOUT_FILENO) == 1,
 		.in_is_terminal = isatty(STDIN_FILENO) == 1,
+		.err_is_terminal = isatty(STDERR_FILENO) == 1,
 		.environment = getenv("RELAY64_CONTROL")};
 	char why[256];
 	setlocale(LC_CTYPE, "");

@@ -199,7 +199,7 @@ static int no_option(const struct options *o, const char *arg, char why[256])
 
 int options_parse(struct options *out, int argc, char **argv, char why[256])
 {
-	struct options o = {0};
+	struct options o = {.rate = SURVEY_RATE, .in_flight = SURVEY_IN_FLIGHT};
 	uint64_t given = 0;
 	int kept = 1;
 	bool all = false;

@@ -21,7 +21,7 @@ enum tool_exit {
 struct tool {
 	const struct options *options;
 	FILE *in, *out, *err;
-	bool out_is_terminal, in_is_terminal;
+	bool out_is_terminal, in_is_terminal, err_is_terminal;
 	unsigned width, height;	 /* of the terminal */
 	const char *environment; /* RELAY64_CONTROL; NULL if not set */
 };

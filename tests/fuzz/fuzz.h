@@ -39,6 +39,7 @@
 	X(spf)                                                                                                         \
 	X(server)                                                                                                      \
 	X(sidestate)                                                                                                   \
+	X(survey)                                                                                                      \
 	X(xclient)
 
 #ifdef FUZZ_ALONE
