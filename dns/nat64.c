@@ -39,7 +39,7 @@ const char *nat64_prefix_format(const struct nat64_prefix *p, char out[PREFIX_TE
 
 bool nat64_is_set_aside(const struct nat64_prefix *p)
 {
-	return nat64_prefix_equal(p, &well_known) || (p->bits >= local_use.bits && prefix_contains(&local_use, &p->ip));
+	return nat64_prefix_equal(p, &well_known) || prefix_contains(&local_use, &p->ip);
 }
 
 /* ---- addresses ---- */
@@ -139,34 +139,23 @@ static int find_prefix(const struct ip *ip, struct nat64_prefix *out)
 	return nat64_prefix_check(&p, out) == 0 ? 0 : -ENOENT;
 }
 
-/* The smaller the earlier it is to be used. */
-static unsigned rank(const struct nat64_prefix *p)
-{
-	return nat64_prefix_equal(p, &well_known) ? 1 : p->bits == 96 ? 0 : 128 - p->bits;
-}
-
 size_t nat64_discover(const struct dns_answer *answer, struct nat64_prefix out[NAT64_PREFIXES_MAX], size_t *left_out)
 {
 	size_t count = 0;
 	*left_out = 0;
 	for (size_t i = 0; i < answer->count; i++) {
 		struct nat64_prefix p;
+		size_t at = 0;
 		if (find_prefix(&answer->records[i].ip, &p) != 0)
 			continue;
-		size_t at = 0;
-		while (at < count && rank(&out[at]) <= rank(&p) && !nat64_prefix_equal(&out[at], &p))
+		while (at < count && !nat64_prefix_equal(&out[at], &p))
 			at++;
-		if (at < count && nat64_prefix_equal(&out[at], &p))
+		if (at < count)
 			continue;
-		if (count == NAT64_PREFIXES_MAX) {
+		if (count == NAT64_PREFIXES_MAX)
 			++*left_out;
-			if (at == count)
-				continue;
-			count--; /* the last one gives its place */
-		}
-		memmove(&out[at + 1], &out[at], (count - at) * sizeof *out);
-		out[at] = p;
-		count++;
+		else
+			out[count++] = p;
 	}
 	return count;
 }

@@ -27,7 +27,8 @@ bool nat64_is_set_aside(const struct nat64_prefix *p);
 
 /* The address of `ipv4` behind the prefix, RFC 6052 §2.3; the suffix is 0. 0; -EINVAL: not an IPv4 address;
  * -EPERM: an address that is never another host's (this network, loopback, link-local, multicast and reserved ones),
- * or, with 64:ff9b::/96, one that is not global (RFC 6052 §3.1: those of RFC 5735 §3, and 100.64.0.0/10 of RFC 6598).
+ * or, with 64:ff9b::/96, one that is not global (RFC 6052 §3.1: those of RFC 5735 §3, and those that RFC 6890 §2.2.2
+ * added; also 192.88.99.0/24, which RFC 7526 took out of use).
  * `out` is then untouched. */
 int nat64_synthesise(const struct nat64_prefix *p, const struct ip *ipv4, struct ip *out);
 /* The address embedded in `ipv6`, RFC 6052 §2.3; any suffix is passed over (it is for the future). 0; -ENOENT: not
@@ -39,9 +40,8 @@ int nat64_extract(const struct nat64_prefix *p, const struct ip *ipv6, struct ip
  * for; where both are there once the place further behind counts, as what is behind an embedded address is its suffix.
  * Addresses with neither, or whose prefix is none, are passed over: somebody answers for names that have no AAAA.
  *
- * Returns how many different ones there are in `out`, in the order in which they are to be used: /96 of the network
- * itself, 64:ff9b::/96, then the longest; equal ones as in the answer. `left_out` addresses were of prefixes for which
- * no place was left. */
+ * Returns how many different ones there are in `out`, in the order of the answer, which is that in which they are to be
+ * used. `left_out` addresses were of prefixes for which no place was left. */
 size_t nat64_discover(const struct dns_answer *answer, struct nat64_prefix out[NAT64_PREFIXES_MAX], size_t *left_out);
 
 #endif

@@ -3,7 +3,8 @@
  *
  * nat64 = auto: asked at the first tick, again when the answer's TTL runs out (10 s before, RFC 7050 §3), not sooner
  * than dns { nat64_min } and not later than { nat64_max }. What a question tells holds until the next one is answered:
- *   AAAA with prefixes              they are in use, those before are not any more
+ *   AAAA with prefixes              they are in use, those before are not any more; in the order of the answer that
+ *                                   first had just these (a server that turns its records round changes nothing)
  *   AAAA without any, NODATA, NXDOMAIN   there is no translator
  *   SERVFAIL, time-out, no place    what was known stays; asked again after dns { failure }, then twice as long each
  *                                   time up to { nat64_min }
