@@ -131,6 +131,7 @@ STORIES  := $(patsubst tests/lab/stories/%.py,demo-%,$(wildcard tests/lab/storie
 demo: demo-way                                        ## show a mail's way from an IPv4-only to an IPv6-only server (root)
 demo-doctor:                                          ## show relayq doctor on a healthy host and on broken ones (root)
 demo-oracle:                                          ## show a server that delivers itself what it can (root)
+demo-reach:                                           ## show mail that waits for a family, and moves when it comes
 demo-sources:                                         ## show source addresses, and a new one that is warmed up
 demo-survey:                                          ## show what a server with one family cannot send
 $(STORIES): deps

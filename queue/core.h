@@ -87,6 +87,8 @@ struct domain {
 	bool refused;	     /* the last look-up failed for good */
 	bool unreached;	     /* … found only what cannot be reached from here */
 	bool relayed;	     /* its mail goes to ipv4_relay or ipv6_relay, for that reason */
+	bool turned_back;    /* … and some of it came from there: that waits */
+	unsigned woken;	     /* the round of waking that takes up what waits for it: queue/reach/wake.h */
 	unsigned generation; /* reach_generation() when its addresses were looked over */
 	char name[];
 };
@@ -242,6 +244,7 @@ struct queue {
 	unsigned reach_had;  /* families and NAT64, when it changed last */
 	bool waking;	     /* deferred mail is gone over: queue/reach/wake.h */
 	uint64_t wake_from;
+	unsigned wake_round;
 	struct mailbox *mailbox; /* the queue thread's */
 	struct ioloop *loops;
 	unsigned loop_count, next_loop;

@@ -130,6 +130,7 @@ static void enqueue(struct queue *q, struct domain *domain, struct delivery *d)
 		return;
 	}
 	COUNT(family_loops);
+	domain->turned_back = true;
 	reply_set(&r, 451, "4.4.6", "%s cannot be reached from here, and its next hop for that, %s, has sent it here",
 		domain->name, domain->site->lane.site);
 	settle_all(q, d, &r);
@@ -384,7 +385,7 @@ static void ask(struct queue *q, struct domain *domain)
 		domain->conf = conf_ref(q->conf);
 	}
 	domain->looking = true;
-	domain->relayed = false;
+	domain->relayed = domain->turned_back = false;
 	domain->generation = reach_generation(q->reach);
 	domain->asked = core_now(q);
 	if (domain->name[0] == '\0' && (wanted.route == NULL || wanted.route->relay.count == 0)) {

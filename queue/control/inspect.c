@@ -297,6 +297,9 @@ void queue_status(struct queue *q, struct queue_status *out)
 		.storage = rooms[store_room(q->store, 0)],
 		.journal_segments = counter_get(COUNTER_journal_segments),
 	};
+	reach_family(q->reach, FAMILY_IPV4, out->ipv4);
+	reach_family(q->reach, FAMILY_IPV6, out->ipv6);
+	reach_prefixes(q->reach, out->nat64);
 }
 
 const struct conf *queue_conf(const struct queue *q)

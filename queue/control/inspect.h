@@ -12,6 +12,7 @@
 #include "queue/mail/attempt.h"
 #include "queue/deliver/path.h"
 #include "queue/mail/envelope.h"
+#include "queue/reach/reach.h"
 
 struct queue;
 
@@ -164,6 +165,7 @@ struct queue_status {
 	const char *spool;
 	const char *storage; /* "ok", "full", "broken" */
 	uint64_t journal_segments;
+	char ipv4[REACH_TEXT], ipv6[REACH_TEXT], nat64[REACH_TEXT]; /* what this host has of each */
 };
 void queue_status(struct queue *q, struct queue_status *out);
 /* The configuration in force; borrowed until the next event. */

@@ -351,13 +351,14 @@ int control_put_status(struct buf *out, const struct queue_status *s, const char
 		}
 	}
 	return put_line(
-		out, json_pack("{s:s,s:s,s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:o}", "type", "status",
-			     "version", version, "storage", text_or_empty(s->storage), "spool", text_or_empty(s->spool),
-			     "messages", number(s->messages), "recipients", number(s->recipients), "held",
-			     number(s->held), "damaged", number(s->damaged), "sites", number(s->sites), "resting",
-			     number(s->resting), "connections", number(s->connections), "dials", number(s->dials),
-			     "journal_segments", number(s->journal_segments), "started_ms", number(s->started_ms),
-			     "now_ms", number(now_ms), "counters", counters));
+		out, json_pack("{s:s,s:s,s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:{s:s,s:s,s:s}}",
+			     "type", "status", "version", version, "storage", text_or_empty(s->storage), "spool",
+			     text_or_empty(s->spool), "messages", number(s->messages), "recipients",
+			     number(s->recipients), "held", number(s->held), "damaged", number(s->damaged), "sites",
+			     number(s->sites), "resting", number(s->resting), "connections", number(s->connections),
+			     "dials", number(s->dials), "journal_segments", number(s->journal_segments), "started_ms",
+			     number(s->started_ms), "now_ms", number(now_ms), "counters", counters, "families", "ipv4",
+			     s->ipv4, "ipv6", s->ipv6, "nat64", s->nat64));
 }
 
 int control_put_version(struct buf *out, const char *version)

@@ -41,19 +41,29 @@ void wake_all(struct queue *q)
 	LOG_INFO("families", LF_STR("ipv4", reach_family(q->reach, FAMILY_IPV4, ipv4)),
 		LF_STR("ipv6", reach_family(q->reach, FAMILY_IPV6, ipv6)),
 		LF_STR("nat64", reach_prefixes(q->reach, nat64)));
+	q->wake_round++;
+	q->waking = true;
+	q->wake_from = 0;
+	for (struct domain *domain = q->domains; domain != NULL; domain = domain->hh.next)
+		if (domain->unreached || domain->turned_back)
+			domain->woken = q->wake_round;
 	struct site *s, *next;
 	HASH_ITER (hh, q->sites, s, next) {
 		wake_site(q, s, gained);
 	}
-	q->waking = true;
-	q->wake_from = 0;
 }
 
+/* What is tried at once; also when its wait is still being written down. The round is kept apart from `unreached`,
+ * which is over for the whole domain as soon as the first of its mail has been looked up again. */
 static void wake_message(struct queue *q, struct message *m)
 {
 	for (unsigned i = 0; i < m->delivery_count; i++) {
 		struct delivery *d = &m->deliveries[i];
-		if (d->state != DELIVERY_DEFERRED || d->domain == NULL || !d->domain->unreached)
+		if (d->domain == NULL || d->domain->woken != q->wake_round)
+			continue;
+		if (d->state == DELIVERY_SETTLING)
+			d->again = true;
+		if (d->state != DELIVERY_DEFERRED)
 			continue;
 		d->since = core_now(q);
 		d->due.kind = DUE_DELIVERY;

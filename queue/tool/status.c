@@ -135,6 +135,9 @@ static bool on_status(void *arg, const json_t *s)
 		N("recipients"), N("held"), N("damaged"));
 	fprintf(t->out, "destinations %llu sites, %llu resting; %llu connections, %llu being dialled\n", N("sites"),
 		N("resting"), N("connections"), N("dials"));
+	const json_t *f = json_object_get(s, "families");
+	fprintf(t->out, "families     IPv4: %s; IPv6: %s; NAT64: %s\n", line_text(f, "ipv4"), line_text(f, "ipv6"),
+		line_text(f, "nat64"));
 #undef N
 	fprintf(t->out, "\nCounted since the start (what is 0 is left out):\n");
 	json_t *counters = json_object_get(s, "counters"), *v;

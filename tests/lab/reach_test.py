@@ -2,7 +2,9 @@
 or a wait with exactly that reason; addresses and routes that come and go while the daemon runs."""
 import itertools
 import os
+import signal
 import subprocess
+import time
 
 from lab import CONFIG
 from relay import Relay
@@ -129,6 +131,47 @@ def test_two_relays_that_name_each_other_do_not_loop(lab):
     wait_until(lambda: not a.queued(), 5, "an empty queue")
     assert b.queued()
     assert b.relayq_json("status", kind="status")[0]["counters"]["family_loops"] == 1
+    give_ipv6(b.host, "2001:db8:2::ff71")  # what was turned back moves too
+    six.server.wait_message(six.rcpt(), 5)
+
+
+def give_ipv6(host, address):
+    for name in ("all", "eth0"):
+        host.sysctl(f"net.ipv6.conf.{name}.disable_ipv6", 0)
+    host.ip("-6", "addr", "add", f"{address}/128", "dev", "eth0", "nodad")
+    host.ip("-6", "route", "add", "2001:db8::/32", "dev", "eth0", "src", address)
+
+
+def test_a_backlog_is_woken_whole(lab):
+    """More mail than one slice goes over waits for IPv6: none of it is left behind until its retry, which is an hour away."""
+    relay, six = one_family(lab, 4), only(lab, 6)
+    lab.client.run("smtp-source", "-m", "2500", "-s", "8", "-f", "a@old.example", "-t", six.rcpt(), f"{relay.address}:25")
+    relay.wait_log(" deferred ", six.rcpt(), seconds=60, count=2500)
+    assert "IPv6: no address" in relay.relayq("status")
+    give_ipv6(relay.host, "2001:db8:2::ff72")
+    began = time.monotonic()
+    wait_until(lambda: len(six.server.messages) == 2500, 60, "2500 mails")
+    lab.fact(f"2500 mails moved within {time.monotonic() - began:.1f} s after IPv6 came")
+
+
+def test_what_is_just_being_deferred_is_woken(lab):
+    """The reload comes while the wait is still being written down."""
+    relay, six = one_family(lab, 4), only(lab, 6)
+    relay.stop()
+    give_ipv6(relay.host, "2001:db8:2::ff73")
+    relay.configure(relay.rest + "families = ipv4\n")
+    relay.start([(relay.address, 25)])
+    for n in range(10):
+        since = len(relay.lines)
+        relay.configure(relay.rest + "families = ipv4\n")
+        relay.signal(signal.SIGHUP)
+        relay.wait_log(" reloaded ", since=since)
+        relay.wait_log(" families ", since=since) if n else None
+        lab.send(six.rcpt(f"m{n}"), address=relay.address)
+        deferred(relay, six.rcpt(f"m{n}"))
+        relay.configure(relay.rest)
+        relay.signal(signal.SIGHUP)
+        six.server.wait_message(six.rcpt(f"m{n}"), 5)
 
 
 class Tayga:
