@@ -442,31 +442,26 @@ static void check_route_whole(struct apply *a, const void *item, const struct gr
 	check_named_pool(a, "route", r->pattern, r->pool, at);
 }
 
-/* Who may relay, or may name any client, is not to be everybody. */
-static void check_trusted(
-	struct apply *a, const char *what, const struct prefix *who, size_t count, const struct grammar_place *at)
+/* Who may relay, or may name any client, is not to be everybody. `open`: as openrelay_check() says, with why. */
+static void refuse_open(struct apply *a, const char *what, int open, const struct grammar_place *at)
 {
-	if (a->c->open_relay)
-		return;
-	buf_reset(&a->why);
-	int open = openrelay_check(who, count, &a->why);
 	if (open < 0)
 		a->fatal = open;
-	else if (open)
+	else if (open && !a->c->open_relay)
 		grammar_error(a->errors, at, "%s: %s, or open_relay = i-know-that-everybody-may-relay", what, why(a));
 }
 
 static void check_balancers(struct apply *a, const void *item, const struct grammar_place *at)
 {
 	const struct conf_prefixes *who = &((const struct conf_listen *)item)->proxy;
-	check_trusted(a, "listen with proxy", who->items, who->count, at);
+	refuse_open(a, "listen with proxy", openrelay_check(who->items, who->count, &a->why), at);
 }
 
 static void check_speaker(struct apply *a, const void *item, const struct grammar_place *at)
 {
 	const struct conf_client *block = item;
 	if (block->xclient == CONF_ANSWER_YES)
-		check_trusted(a, "client with xclient = yes", &block->network, 1, at);
+		refuse_open(a, "client with xclient = yes", openrelay_check(&block->network, 1, &a->why), at);
 }
 
 /* What reads and checks a block with titles, one row for each of conf_titled. */
@@ -745,7 +740,8 @@ static void check_segments(struct apply *a)
 static void check_clients(struct apply *a, const char *file)
 {
 	const struct grammar_place *at = place_of(a, "", "clients"), nowhere = {.file = file};
-	check_trusted(a, "clients", a->c->clients.items, a->c->clients.count, at ? at : &nowhere);
+	const struct conf_prefixes *who = &a->c->clients;
+	refuse_open(a, "clients", openrelay_check(who->items, who->count, &a->why), at ? at : &nowhere);
 }
 
 /* What stands in for what was not given, and what can be looked at only then. */
@@ -767,6 +763,9 @@ static void settle(struct apply *a, const char *name, const struct conf_machine 
 	check_together(a, name);
 	check_clients(a, name);
 	check_segments(a);
+	if (a->errors->count == before)
+		refuse_open(a, "clients with xclient = yes and balancers together",
+			openrelay_check_speakers(c, &a->why), &nowhere.at);
 	if (c->retry.greylist > c->retry.first)
 		c->retry.greylist = c->retry.first;
 }

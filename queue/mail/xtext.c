@@ -85,13 +85,19 @@ static size_t put_code(char *out, uint32_t code)
 	return length;
 }
 
+/* No mailbox bears one, and terminals obey them. */
+static bool is_control(uint32_t code)
+{
+	return code < ' ' || (code >= 0x7f && code < 0xa0);
+}
+
 static int unitext_decode(char *out, size_t size, const char *text)
 {
 	size_t n = 0, left = strlen(text);
 	while (left > 0) {
 		uint32_t code;
 		size_t used = utf8_read((const uint8_t *)text, left, &code);
-		if (used == 0 || code <= ' ' || code == 0x7f)
+		if (used == 0 || code == ' ' || code == '+' || code == '=')
 			return -EINVAL;
 		if (code == '\\') {
 			size_t more = embedded(text + 1, &code);
@@ -99,6 +105,8 @@ static int unitext_decode(char *out, size_t size, const char *text)
 				return -EINVAL;
 			used += more;
 		}
+		if (is_control(code))
+			return -EINVAL;
 		if (n + 5 > size)
 			return -E2BIG;
 		n += put_code(out + n, code);

@@ -247,7 +247,7 @@ def test_two_addresses_of_one_64_are_one_client(lab):
         # the same clients through a balancer are the same clients
         proxied = Talk(World.balancer, RELAY4, PROXIED).say(line(6, "2001:db8:9::77", "::1"))
         refused_for(relay, proxied, "2001:db8:9::77")
-        # two of a /64 in `clients` are two
+        # one of `clients` has the limit for those
         fill(stack, 3, lambda: Talk(lab.client, RELAY6))
     wait_until(lambda: counters(relay)["sessions_open"] == 0, 5, "the end of the sessions")
     with contextlib.ExitStack() as stack:
