@@ -210,7 +210,7 @@ static bool read_orcpt(void *out, const struct piece *value)
 	struct rcpt_parameters *r = out;
 	char type[ORCPT_TYPE], address[ORCPT_MAX + 8];
 	return piece_copy(value, r->orcpt, sizeof r->orcpt) && (r->utf8 || text_is_ascii(r->orcpt)) &&
-	       orcpt_decode(type, address, sizeof address, r->orcpt) == 0 && *address != '\0' &&
+	       orcpt_read(type, address, sizeof address, r->orcpt) == 0 && *address != '\0' &&
 	       is_graphic(address, strcmp(type, "utf-8") == 0);
 }
 

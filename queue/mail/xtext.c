@@ -91,13 +91,13 @@ static bool is_control(uint32_t code)
 	return code < ' ' || (code >= 0x7f && code < 0xa0);
 }
 
-static int unitext_decode(char *out, size_t size, const char *text)
+static int unitext_decode(char *out, size_t size, const char *text, bool strict)
 {
 	size_t n = 0, left = strlen(text);
 	while (left > 0) {
 		uint32_t code;
 		size_t used = utf8_read((const uint8_t *)text, left, &code);
-		if (used == 0 || code == ' ' || code == '+' || code == '=')
+		if (used == 0 || code <= ' ' || code == 0x7f || (strict && (code == '+' || code == '=')))
 			return -EINVAL;
 		if (code == '\\') {
 			size_t more = embedded(text + 1, &code);
@@ -105,7 +105,7 @@ static int unitext_decode(char *out, size_t size, const char *text)
 				return -EINVAL;
 			used += more;
 		}
-		if (is_control(code))
+		if (strict && is_control(code))
 			return -EINVAL;
 		if (n + 5 > size)
 			return -E2BIG;
@@ -119,7 +119,7 @@ static int unitext_decode(char *out, size_t size, const char *text)
 	return 0;
 }
 
-int orcpt_decode(char type[ORCPT_TYPE], char *address, size_t size, const char *orcpt)
+static int decode(char type[ORCPT_TYPE], char *address, size_t size, const char *orcpt, bool strict)
 {
 	size_t n = strcspn(orcpt, ";");
 	if (n == 0 || n >= ORCPT_TYPE || orcpt[n] != ';')
@@ -132,7 +132,18 @@ int orcpt_decode(char type[ORCPT_TYPE], char *address, size_t size, const char *
 	}
 	type[n] = '\0';
 	const char *value = orcpt + n + 1;
-	return strcmp(type, "utf-8") == 0 ? unitext_decode(address, size, value) : xtext_decode(address, size, value);
+	return strcmp(type, "utf-8") == 0 ? unitext_decode(address, size, value, strict)
+					  : xtext_decode(address, size, value);
+}
+
+int orcpt_decode(char type[ORCPT_TYPE], char *address, size_t size, const char *orcpt)
+{
+	return decode(type, address, size, orcpt, false);
+}
+
+int orcpt_read(char type[ORCPT_TYPE], char *address, size_t size, const char *orcpt)
+{
+	return decode(type, address, size, orcpt, true);
 }
 
 int utf8_address_encode(char *out, size_t size, const char *address)

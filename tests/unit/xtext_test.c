@@ -101,13 +101,19 @@ static void test_orcpt(void **state)
 	};
 	for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
 		char type[ORCPT_TYPE], address[64];
-		if (orcpt_decode(type, address, sizeof address, rows[i].text) != rows[i].result)
+		if (orcpt_read(type, address, sizeof address, rows[i].text) != rows[i].result)
 			fail_msg("%s", rows[i].text);
 		if (rows[i].result == 0) {
 			assert_string_equal(type, rows[i].type);
 			assert_string_equal(address, rows[i].address);
+			assert_int_equal(orcpt_decode(type, address, sizeof address, rows[i].text), 0);
+			assert_string_equal(address, rows[i].address);
 		}
 	}
+	/* what an older version let in still tells for whom it was */
+	char type[ORCPT_TYPE], address[64];
+	assert_int_equal(orcpt_decode(type, address, sizeof address, "utf-8;a+b=c@x"), 0);
+	assert_string_equal(address, "a+b=c@x");
 }
 
 /* What is encoded stands for the same address, and is ASCII. */
