@@ -474,6 +474,8 @@ static void settle(struct apply *a, const char *name, const struct conf_machine 
 	check_together(a, name);
 	check_clients(a, name);
 	check_segments(a);
+	if (a->errors->count == before)
+		blocks_check_speakers(a, &nowhere.at);
 	if (c->retry.greylist > c->retry.first)
 		c->retry.greylist = c->retry.first;
 }

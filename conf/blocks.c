@@ -242,18 +242,26 @@ static void check_route_whole(struct apply *a, const void *item, const struct gr
 	check_named_pool(a, "route", r->pattern, r->pool, at);
 }
 
+/* `open`: as openrelay_check() says, with why. */
+static void refuse_open(struct apply *a, const char *what, int open, const struct grammar_place *at)
+{
+	if (open < 0)
+		a->fatal = open;
+	else if (open && !a->c->open_relay)
+		grammar_error(
+			a->errors, at, "%s: %s, or open_relay = i-know-that-everybody-may-relay", what, apply_why(a));
+}
+
 void blocks_check_trusted(
 	struct apply *a, const char *what, const struct prefix *who, size_t count, const struct grammar_place *at)
 {
-	if (a->c->open_relay)
-		return;
-	buf_reset(&a->why);
-	int open = openrelay_check(who, count, &a->why);
-	if (open < 0)
-		a->fatal = open;
-	else if (open)
-		grammar_error(
-			a->errors, at, "%s: %s, or open_relay = i-know-that-everybody-may-relay", what, apply_why(a));
+	refuse_open(a, what, openrelay_check(who, count, &a->why), at);
+}
+
+void blocks_check_speakers(struct apply *a, const struct grammar_place *at)
+{
+	refuse_open(
+		a, "clients with xclient = yes and balancers together", openrelay_check_speakers(a->c, &a->why), at);
 }
 
 static void check_balancers(struct apply *a, const void *item, const struct grammar_place *at)

@@ -39,5 +39,7 @@ const struct titled_reader *blocks_reader(const struct conf_titled *t);
 /* Who may relay, or may name any client, is not to be everybody. Reported at `at`. */
 void blocks_check_trusted(
 	struct apply *a, const char *what, const struct prefix *who, size_t count, const struct grammar_place *at);
+/* The same of all who may name any client, put together. */
+void blocks_check_speakers(struct apply *a, const struct grammar_place *at);
 
 #endif

@@ -61,6 +61,7 @@ int openrelay_check(const struct prefix *clients, size_t count, struct buf *why)
 {
 	static const struct ip first_mapped = {.family = FAMILY_IPV6, .bytes = {[10] = 0xff, [11] = 0xff}};
 	char text[PREFIX_TEXT];
+	buf_reset(why);
 	struct prefix *items = calloc(count + 1, sizeof *items);
 	if (items == NULL)
 		return -ENOMEM;
@@ -99,5 +100,24 @@ int openrelay_check(const struct prefix *clients, size_t count, struct buf *why)
 			prefix_format(mapped, text));
 	}
 	free(items);
+	return open;
+}
+
+int openrelay_check_speakers(const struct conf *c, struct buf *why)
+{
+	size_t count = 0, most = c->client_count;
+	for (size_t i = 0; i < c->listen_count; i++)
+		most += c->listen[i].proxy.count;
+	struct prefix *all = calloc(most + 1, sizeof *all);
+	if (all == NULL)
+		return -ENOMEM;
+	for (size_t i = 0; i < c->client_count; i++)
+		if (c->client_blocks[i].xclient == CONF_ANSWER_YES)
+			all[count++] = c->client_blocks[i].network;
+	for (size_t i = 0; i < c->listen_count; i++)
+		for (size_t k = 0; k < c->listen[i].proxy.count; k++)
+			all[count++] = c->listen[i].proxy.items[k];
+	int open = openrelay_check(all, count, why);
+	free(all);
 	return open;
 }

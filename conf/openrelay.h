@@ -11,11 +11,14 @@
 #include <stddef.h>
 
 #include "conf/buf.h"
-#include "conf/ip.h"
+#include "conf/conf.h"
 
 enum { OPENRELAY_BITS_IPV4 = 8, OPENRELAY_BITS_IPV6 = 16, OPENRELAY_BLOCKS = 8 };
 
-/* 1: they would, and `why` says what was found and what was expected; 0: no; -ENOMEM. */
+/* 1: they would, and `why`, which is emptied first, says what was found and what was expected; 0: no; -ENOMEM. */
 int openrelay_check(const struct prefix *clients, size_t count, struct buf *why);
+/* The same of all who may name any client: networks with `xclient = yes` and balancers of all listeners, put
+ * together. */
+int openrelay_check_speakers(const struct conf *c, struct buf *why);
 
 #endif

@@ -25,6 +25,8 @@ static void apply_client(struct rights *r, const struct conf_client *block)
 		return;
 	r->sessions = block->sessions;
 	r->sessions_key = "client { sessions }";
+	/* a longer network than a /64 is told from its neighbours on purpose: its limit is that of each address */
+	r->sessions_bits = block->network.ip.family == FAMILY_IPV6 && block->network.bits > 64 ? 128 : 64;
 }
 
 struct rights rights_of(const struct conf *c, const struct conf_listen *listen, const struct ip *client)
@@ -34,7 +36,7 @@ struct rights rights_of(const struct conf *c, const struct conf_listen *listen, 
 	for (size_t i = 0; named && i < c->clients.count && !r.relay; i++)
 		r.relay = prefix_contains(&c->clients.items[i], client);
 	r.sessions = r.relay ? c->limits.sessions_per_client : c->limits.sessions_per_other;
-	r.sessions_bits = r.relay ? 128 : 64;
+	r.sessions_bits = 64;
 	r.sessions_key = r.relay ? "limits { sessions_per_client }" : "limits { sessions_per_other }";
 	if (listen != NULL)
 		apply_words(&r, listen->bare_newline, listen->early_talkers);

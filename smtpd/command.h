@@ -28,8 +28,9 @@ struct command_path {
 };
 
 /* Arguments of MAIL (`keyword` "FROM:") and RCPT ("TO:"). `allowed`: as for address_read_path(). `out` is whole only
- * with COMMAND_OK. One blank or more behind the colon is let pass. */
+ * with COMMAND_OK. `lenient`: blanks behind the colon and an address without its brackets are let pass, as old clients
+ * write them. */
 enum command_fault command_read_path(
-	struct command_path *out, const struct piece *args, const char *keyword, unsigned allowed);
+	struct command_path *out, const struct piece *args, const char *keyword, unsigned allowed, bool lenient);
 
 #endif

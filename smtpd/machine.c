@@ -39,6 +39,7 @@ void server_forget(struct smtp_server *s)
 	s->trace = s->flags = 0;
 	s->by_ms = s->release_ms = 0;
 	s->priority = 0;
+	s->has_priority = false;
 	s->told_recipients = s->chunked = s->spoiled = false;
 	s->id = 0;
 	s->slice = NULL;
@@ -72,7 +73,9 @@ void server_refuse_in_words(struct smtp_server *s, enum smtp_refusal why, const 
 	say_in_words(s, why, words);
 	if (refusals[why].code == 421)
 		server_enter(s, SMTP_CLOSED);
-	if (s->state == SMTP_CLOSED || refusals[why].code < 500 || ++s->errors < s->conf->limits.errors)
+	/* of what a route refuses the client knows nothing before: it may relay, and is no worse for it */
+	bool error = refusals[why].code >= 500 && why != SMTP_REFUSED_ROUTE;
+	if (s->state == SMTP_CLOSED || !error || ++s->errors < s->conf->limits.errors)
 		return;
 	s->host->refused(s->arg, SMTP_REFUSED_ERRORS, NULL, 0);
 	server_say_refusal(s, SMTP_REFUSED_ERRORS);

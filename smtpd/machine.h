@@ -78,6 +78,7 @@ enum smtp_want {
 	X(BINARY_DATA, 503, "5.5.1", "BODY=BINARYMIME needs BDAT")                                                     \
 	X(NO_RECIPIENTS, 554, "5.5.1", "No valid recipients")                                                          \
 	X(RELAY, 550, "5.7.1", "Relaying denied: your address is not in `clients`")                                    \
+	X(POSTMASTER, 550, "5.1.1", "Nobody reads mail for postmaster here: `postmaster` is not set")                  \
 	X(ROUTE, 550, "5.7.1", "Refused by the route of its domain")                                                   \
 	X(ROUTE_SOFT, 450, "4.7.1", "Refused by the route of its domain, for now (soft_bounce)")                       \
 	X(RECIPIENTS, 452, "4.5.3", "Too many recipients")                                                             \
@@ -136,7 +137,7 @@ struct smtp_server {
 	bool shutting_down;
 	bool drop;		 /* what was stored of a content is to be dropped: SMTP_WANT_DROP is due */
 	uint8_t fault;		 /* in REFUSED, SKIP and a spoiled CHUNK: the enum smtp_refusal to be said at its end */
-	uint32_t errors;	 /* 5yz said */
+	uint32_t errors;	 /* 5yz said since the last message; what a route refuses to a client is none */
 	uint32_t junk;		 /* commands that do nothing, since the last message */
 	char *helo;		 /* NULL: none yet */
 	struct buf line;	 /* a line of which the end has not come */
@@ -149,7 +150,8 @@ struct smtp_server {
 	uint32_t flags;	      /* ENVELOPE_* that MAIL declared */
 	uint64_t by_ms;	      /* wall time of DELIVERBY; 0: none */
 	uint64_t release_ms;  /* wall time of FUTURERELEASE; 0: none */
-	int8_t priority;      /* MT-PRIORITY */
+	int8_t priority;      /* MT-PRIORITY … */
+	bool has_priority;    /* … was given: 0 is a priority too */
 	bool told_recipients; /* that there are too many */
 	bool chunked;	      /* the content comes by BDAT */
 	bool spoiled;	      /* … and a chunk of it was refused */

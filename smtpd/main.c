@@ -167,6 +167,15 @@ static void raise_file_limit(struct conf *c)
 }
 
 /* Folders that root makes for the user of the configuration, if they are missing. */
+/* RFC 5321 §4.5.1: whoever sends mail must reach somebody here. */
+static void warn_of_missing(const struct conf *c)
+{
+	if (c->postmaster == NULL)
+		LOG_WARN("no-postmaster",
+			LF_STR("what", "set `postmaster` in the configuration: mail for postmaster from others than "
+				       "`clients` is refused"));
+}
+
 static void make_folder(const char *path, const struct passwd *p)
 {
 	if (mkdir(path, 0755) == 0 && chown(path, p->pw_uid, p->pw_gid) != 0)
@@ -343,6 +352,7 @@ static void on_hup(uv_signal_t *signal, int number)
 			LOG_ERR("no-memory", LF_STR("what", "the queue stays with the old configuration"));
 		conf_unref(d->conf);
 		d->conf = fresh;
+		warn_of_missing(fresh);
 		LOG_INFO("reloaded", LF_STR("file", fresh->file));
 	}
 	buf_fini(&errors);
@@ -396,6 +406,7 @@ static int serve(struct daemon *d)
 	LOG_INFO("ready", LF_STR("version", RELAY64_VERSION), LF_STR("hostname", d->conf->hostname),
 		LF_STR("spool", d->conf->spool), LF_NUM("messages", queue_message_count(d->queue)),
 		LF_NUM("loops", d->loop_count));
+	warn_of_missing(d->conf);
 	tell(d);
 #ifdef HAVE_SYSTEMD
 	sd_notify(0, "READY=1");

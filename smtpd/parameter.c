@@ -90,8 +90,8 @@ static bool read_by(void *out, const struct piece *value)
 static bool read_hold_for(void *out, const struct piece *value)
 {
 	struct mail_parameters *m = out;
-	m->hold_for = value->len <= 9 && piece_number(value, &m->hold_seconds); /* RFC 4865 §4: 1*9DIGIT */
-	return m->hold_for && !m->hold_until;
+	m->hold_for = value->len <= 9 && piece_number(value, &m->hold_seconds); /* RFC 4865: up to 9 digits, not 0 */
+	return m->hold_for && m->hold_seconds > 0 && !m->hold_until;
 }
 
 /* `digits` digits at the beginning of `p`, then the byte `behind` (0: whatever). */
@@ -183,6 +183,7 @@ static bool read_priority(void *out, const struct piece *value)
 	if (digits.len != 1 || !piece_number(&digits, &number) || (negative && number == 0))
 		return false;
 	m->priority = negative ? -(int)number : (int)number;
+	m->has_priority = true;
 	return true;
 }
 
@@ -209,7 +210,7 @@ static bool read_orcpt(void *out, const struct piece *value)
 	struct rcpt_parameters *r = out;
 	char type[ORCPT_TYPE], address[ORCPT_MAX + 8];
 	return piece_copy(value, r->orcpt, sizeof r->orcpt) && (r->utf8 || text_is_ascii(r->orcpt)) &&
-	       orcpt_decode(type, address, sizeof address, r->orcpt) == 0 && *address != '\0' &&
+	       orcpt_read(type, address, sizeof address, r->orcpt) == 0 && *address != '\0' &&
 	       is_graphic(address, strcmp(type, "utf-8") == 0);
 }
 

@@ -29,7 +29,8 @@ struct mail_parameters {
 	uint64_t hold_seconds;
 	uint64_t until_ms;
 	int priority;
-	uint32_t seen; /* private: which were given */
+	bool has_priority; /* MT-PRIORITY was given */
+	uint32_t seen;	   /* private: which were given */
 };
 
 struct rcpt_parameters {

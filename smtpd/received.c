@@ -35,13 +35,14 @@ int received_append(struct buf *out, const struct received *r)
 		err = buf_printf(out, "Received: from %s (%s)\r\n\t(HELO %s)\r\n", literal, literal,
 			comment_text(r->helo, shown));
 	if (err == 0)
-		err = buf_printf(out, "\tby %s%swith %s id %s%s", r->hostname,
-			strlen(r->hostname) > HOSTNAME_ROOM ? "\r\n\t" : " ", r->protocol, id_format(r->id, id),
-			r->for_rcpt == NULL ? ";\r\n" : "\r\n");
+		err = buf_printf(out, "\tby %s%swith %s id %s", r->hostname,
+			strlen(r->hostname) > HOSTNAME_ROOM ? "\r\n\t" : " ", r->protocol, id_format(r->id, id));
 	if (err == 0 && r->for_rcpt != NULL)
-		err = buf_printf(out, "\tfor <%s>;\r\n", r->for_rcpt);
+		err = buf_printf(out, "\r\n\tfor <%s>", r->for_rcpt);
+	if (err == 0 && r->priority != NULL)
+		err = buf_printf(out, "\r\n\tPRIORITY %d", *r->priority);
 	if (err == 0)
-		err = buf_printf(out, "\t%s\r\n", r->date);
+		err = buf_printf(out, ";\r\n\t%s\r\n", r->date);
 	if (err != 0)
 		out->len = before;
 	return err;

@@ -14,8 +14,9 @@ struct received {
 	const char *hostname; /* ours */
 	const char *protocol; /* ESMTP, SMTP (RFC 3848) or UTF8SMTP (RFC 6531 §4.3) */
 	uint64_t id;
-	const char *for_rcpt; /* the only recipient; NULL: there are more, and each would learn of the others */
-	const char *date;     /* RFC 5322 §3.3 */
+	const int8_t *priority; /* MT-PRIORITY (RFC 6710); NULL: not given */
+	const char *for_rcpt;	/* the only recipient; NULL: there are more, and each would learn of the others */
+	const char *date;	/* RFC 5322 §3.3 */
 };
 
 enum { RECEIVED_MAX = 1536 };

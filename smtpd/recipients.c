@@ -28,7 +28,15 @@ void recipients_fini(struct recipients *r)
 
 static uint32_t hash(const struct recipients *r, const char *address)
 {
-	return (uint32_t)XXH3_64bits_withSeed(address, strlen(address), (uint64_t)(uintptr_t)r->table);
+	char plain[ADDRESS_TEXT];
+	const char *key = address_unquoted(address, plain);
+	return (uint32_t)XXH3_64bits_withSeed(key, strlen(key), (uint64_t)(uintptr_t)r->table);
+}
+
+static bool is_same(const char *a, const char *b)
+{
+	char plain[2][ADDRESS_TEXT];
+	return strcmp(address_unquoted(a, plain[0]), address_unquoted(b, plain[1])) == 0;
 }
 
 static const char *address_at(const struct recipients *r, size_t place)
@@ -51,7 +59,7 @@ bool recipients_next(const struct recipients *r, size_t *at, struct recipient *o
 static uint32_t *entry_of(const struct recipients *r, const char *address)
 {
 	uint32_t i = hash(r, address) & (r->room - 1);
-	while (r->table[i] != 0 && strcmp(address_at(r, r->table[i] - 1), address) != 0)
+	while (r->table[i] != 0 && !is_same(address_at(r, r->table[i] - 1), address))
 		i = (i + 1) & (r->room - 1);
 	return &r->table[i];
 }
@@ -80,7 +88,7 @@ static bool is_there(const struct recipients *r, const char *address)
 	if (r->table != NULL)
 		return *entry_of(r, address) != 0;
 	for (size_t at = 0; recipients_next(r, &at, &one);)
-		if (strcmp(one.address, address) == 0)
+		if (is_same(one.address, address))
 			return true;
 	return false;
 }

@@ -1,4 +1,4 @@
-/* smtpd/recipients.h: the recipients of one transaction, each address once. Protocol: pure.
+/* smtpd/recipients.h: the recipients of one transaction, each address once, however it is quoted. Protocol: pure.
  *
  * Empty it holds no memory. Which address is looked at in which order tells nothing to a client who would make the
  * table slow: the hash is seeded. */

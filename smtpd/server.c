@@ -142,8 +142,7 @@ void smtp_server_init(struct smtp_server *s, const struct conf *conf, const stru
 	buf_init(&s->line, conf->limits.line);
 	buf_init(&s->out, OUT_MARK + LARGEST_REPLY);
 	buf_init(&s->arena, ADDRESS_TEXT + ENVID_MAX + 1 + RECEIVED_MAX);
-	recipients_init(&s->recipients,
-		conf->limits.recipients < ENVELOPE_RCPTS_MAX ? (uint32_t)conf->limits.recipients : ENVELOPE_RCPTS_MAX);
+	recipients_init(&s->recipients, (uint32_t)conf->limits.recipients);
 	server_enter(s, SMTP_FRESH);
 	server_greet(s);
 }
@@ -219,6 +218,7 @@ enum smtp_want smtp_server_opened(struct smtp_server *s, int err, uint64_t id, c
 			.hostname = s->conf->hostname,
 			.protocol = smtp_server_protocol(s),
 			.id = id,
+			.priority = s->has_priority ? &s->priority : NULL,
 			.for_rcpt = shown_recipient(s),
 			.date = date,
 		};
@@ -266,7 +266,7 @@ enum smtp_want smtp_server_committed(struct smtp_server *s, int err)
 	server_say(s, "250 2.0.0 Ok: queued as %s\r\n", id_format(s->id, id));
 	server_forget(s);
 	server_forget_origin(s);
-	s->junk = 0;
+	s->junk = s->errors = 0;
 	if (s->shutting_down && s->state != SMTP_CLOSED)
 		server_refuse(s, SMTP_REFUSED_SHUTDOWN);
 	return next_want(s);

@@ -11,7 +11,6 @@
 #include "conf/clock.h"
 #include "conf/counter.h"
 #include "conf/log.h"
-#include "queue/mail/postmaster.h"
 #include "smtpd/server.h"
 
 enum {
@@ -76,6 +75,7 @@ static const struct {
 	enum counter counter;
 } refusal_counters[] = {
 	{SMTP_REFUSED_RELAY, COUNTER_relay_denied},
+	{SMTP_REFUSED_POSTMASTER, COUNTER_relay_denied},
 	{SMTP_REFUSED_SIZE, COUNTER_refused_size},
 	{SMTP_REFUSED_ROUTE, COUNTER_refused_route},
 	{SMTP_REFUSED_ROUTE_SOFT, COUNTER_refused_route},
@@ -399,12 +399,9 @@ static struct submission *make_submission(struct session *s, struct body *body)
 		return NULL;
 	struct recipient one;
 	uint16_t count = 0;
-	char orcpt[ORCPT_MAX + 1]; /* whoever has none */
-	for (size_t at = 0; recipients_next(&m->recipients, &at, &one); count++) {
+	for (size_t at = 0; recipients_next(&m->recipients, &at, &one); count++)
 		rcpts[count] = (struct envelope_rcpt){
 			.address = one.address, .index = count, .notify = one.notify, .orcpt = one.orcpt};
-		postmaster_rewrite(s->conf, &rcpts[count], orcpt);
-	}
 	char client[IP_TEXT];
 	bool named = m->forward != NULL && xclient_has(m->forward, XCLIENT_ADDR);
 	const char *helo = m->forward != NULL ? forwarded(m, XCLIENT_HELO, m->forward->helo) : NULL;

@@ -10,6 +10,7 @@
 #include "conf/policy.h"
 #include "queue/mail/address.h"
 #include "queue/mail/envelope.h"
+#include "queue/mail/postmaster.h"
 #include "smtpd/behalf.h"
 #include "smtpd/chunk.h"
 #include "smtpd/command.h"
@@ -111,12 +112,26 @@ static void say_offers(struct smtp_server *s)
 	}
 }
 
+/* A client that may relay may call itself anything printable, as old devices do; a stranger gives a domain or an
+ * address literal (RFC 5321 §4.1.1.1). */
+static bool helo_is_fine(const struct piece *name, bool lenient)
+{
+	bool fine = name->len > 0 && name->len <= HELO_MAX;
+	for (size_t i = 0; fine && i < name->len; i++)
+		fine = name->at[i] >= ' ' && name->at[i] <= '~' && (lenient || name->at[i] != '_');
+	struct ip ip;
+	char text[HELO_MAX + 1];
+	if (!fine || lenient)
+		return fine;
+	/* a bare IPv4 address has the form of a domain, and is none */
+	return piece_copy(name, text, sizeof text) &&
+	       (literal_read(&ip, text, name->len) == 0 ||
+		       (domain_is_valid(text, name->len) && ip_parse(&ip, text) != 0));
+}
+
 static void set_helo(struct smtp_server *s, const struct piece *args, bool extended)
 {
-	bool clean = args->len > 0 && args->len <= HELO_MAX;
-	for (size_t i = 0; clean && i < args->len; i++)
-		clean = args->at[i] >= ' ' && args->at[i] <= '~';
-	if (!clean) {
+	if (!helo_is_fine(args, s->rights.relay)) {
 		server_refuse_what(s, SMTP_REFUSED_HELO_SYNTAX, args);
 		return;
 	}
@@ -189,7 +204,9 @@ static bool take_times(struct smtp_server *s, const struct mail_parameters *p)
 	if (p->flags & (ENVELOPE_BY_RETURN | ENVELOPE_BY_NOTIFY))
 		s->by_ms = (uint64_t)((int64_t)now + by);
 	bool too_soon = (p->flags & ENVELOPE_BY_RETURN) != 0 && by < (int64_t)s->conf->limits.deliver_by;
-	return !too_soon && s->release_ms <= now + longest;
+	/* what is to be returned before it may be tried can only be returned */
+	bool too_late = (p->flags & ENVELOPE_BY_RETURN) != 0 && s->release_ms > s->by_ms;
+	return !too_soon && !too_late && s->release_ms <= now + longest;
 }
 
 /* Why this MAIL cannot be taken; 0: it is. */
@@ -197,7 +214,7 @@ static unsigned read_mail(struct smtp_server *s, const struct piece *args, struc
 {
 	struct mail_parameters p;
 	/* the path stands before the parameter that allows it to be UTF-8 */
-	enum command_fault fault = command_read_path(path, args, "FROM:", ADDRESS_NULL | ADDRESS_UTF8);
+	enum command_fault fault = command_read_path(path, args, "FROM:", ADDRESS_NULL | ADDRESS_UTF8, s->rights.relay);
 	if (fault != COMMAND_OK)
 		return mail_faults[fault];
 	enum parameter_fault wrong = mail_parameters_read(&p, &path->rest, &s->rights);
@@ -217,6 +234,7 @@ static unsigned read_mail(struct smtp_server *s, const struct piece *args, struc
 		return SMTP_REFUSED_MEMORY;
 	s->flags = p.flags;
 	s->priority = (int8_t)p.priority;
+	s->has_priority = p.has_priority;
 	return 0;
 }
 
@@ -246,19 +264,44 @@ static void refuse_too_many(struct smtp_server *s, const struct piece *args)
 	s->told_recipients = true;
 }
 
+/* A recipient: as it was said, then as it goes on. */
+struct rcpt {
+	struct command_path path;
+	struct rcpt_parameters p;
+	char ours[ADDRESS_TEXT + DOMAIN_MAX + 1];
+	char orcpt[ORCPT_MAX + 1];
+	struct envelope_rcpt to;
+};
+
+/* Makes `to` of a recipient. Mail for our postmaster (RFC 5321 §4.5.1) goes where the configuration says, and ORCPT
+ * tells for whom it was. Is it such mail? */
+static bool address_rcpt(const struct smtp_server *s, struct rcpt *r)
+{
+	const char *said = r->path.address;
+	if (address_domain(said)[0] == '\0') {
+		snprintf(r->ours, sizeof r->ours, "%s@%s", said, s->conf->hostname);
+		said = r->ours;
+	}
+	r->to = (struct envelope_rcpt){.address = said, .orcpt = r->p.orcpt, .notify = r->p.notify};
+	postmaster_rewrite(s->conf, &r->to, r->orcpt);
+	return postmaster_is_ours(s->conf, said);
+}
+
 /* Why this RCPT cannot be taken; 0: it can. */
-static unsigned read_rcpt(
-	struct smtp_server *s, const struct piece *args, struct command_path *path, struct rcpt_parameters *p)
+static unsigned read_rcpt(struct smtp_server *s, const struct piece *args, struct rcpt *r)
 {
 	unsigned allowed = ADDRESS_POSTMASTER | (s->flags & ENVELOPE_SMTPUTF8 ? ADDRESS_UTF8 : 0);
-	enum command_fault fault = command_read_path(path, args, "TO:", allowed);
+	enum command_fault fault = command_read_path(&r->path, args, "TO:", allowed, s->rights.relay);
 	if (fault != COMMAND_OK)
 		return rcpt_faults[fault];
 	enum parameter_fault wrong =
-		rcpt_parameters_read(p, &path->rest, (s->flags & ENVELOPE_SMTPUTF8) != 0, &s->rights);
+		rcpt_parameters_read(&r->p, &r->path.rest, (s->flags & ENVELOPE_SMTPUTF8) != 0, &s->rights);
 	if (wrong != PARAMETER_OK)
 		return parameter_faults[wrong];
-	return s->rights.relay ? 0 : SMTP_REFUSED_RELAY;
+	bool ours = address_rcpt(s, r);
+	if (s->rights.relay || (ours && s->conf->postmaster != NULL))
+		return 0;
+	return ours ? SMTP_REFUSED_POSTMASTER : SMTP_REFUSED_RELAY;
 }
 
 /* What a route's `reject` says to the recipients of its domain; NULL: it has none. */
@@ -271,24 +314,19 @@ static const char *rejected(const struct smtp_server *s, const char *address, bo
 
 static void on_rcpt(struct smtp_server *s, const struct piece *args)
 {
-	struct command_path path;
-	struct rcpt_parameters p;
-	unsigned fault = read_rcpt(s, args, &path, &p);
+	struct rcpt r;
+	unsigned fault = read_rcpt(s, args, &r);
 	if (fault != 0) {
 		server_refuse_what(s, (enum smtp_refusal)fault, args);
 		return;
 	}
 	bool soft;
-	const char *reject = rejected(s, path.address, &soft);
+	const char *reject = rejected(s, r.to.address, &soft);
 	if (reject != NULL) {
 		server_refuse_in_words(s, soft ? SMTP_REFUSED_ROUTE_SOFT : SMTP_REFUSED_ROUTE, args, reject);
 		return;
 	}
-	/* A bare postmaster is ours (RFC 5321 §4.5.1). */
-	char ours[ADDRESS_TEXT + DOMAIN_MAX + 1];
-	bool whole = address_domain(path.address)[0] != '\0';
-	snprintf(ours, sizeof ours, "%s@%s", path.address, s->conf->hostname);
-	struct recipient one = {.address = whole ? path.address : ours, .orcpt = p.orcpt, .notify = p.notify};
+	struct recipient one = {.address = r.to.address, .orcpt = r.to.orcpt, .notify = r.to.notify};
 	int err = recipients_add(&s->recipients, &one);
 	if (err == -E2BIG) {
 		refuse_too_many(s, args);

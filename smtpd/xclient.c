@@ -12,22 +12,16 @@
 
 /* ---- values ---- */
 
-/* Text that changes nothing in a log line or a header field (RFC 5322 §3.2.3: no comment, no quotes). */
-static bool is_plain(const char *text)
-{
-	if (*text == '\0')
-		return false;
-	for (; *text != '\0'; text++)
-		if (*text <= ' ' || *text > '~' || strchr("<>()\\\";", *text) != NULL)
-			return false;
-	return true;
-}
-
+/* What would mean something in a log line or a header field (RFC 5322 §3.2.3: comments, quotes) stands as '?'. */
 static bool read_text(void *to, size_t size, const char *value)
 {
-	if (strlen(value) >= size || !is_plain(value))
+	size_t n = strlen(value);
+	char *out = to;
+	if (n == 0 || n >= size)
 		return false;
-	memcpy(to, value, strlen(value) + 1);
+	for (size_t i = 0; i < n; i++)
+		out[i] = (char)(value[i] <= ' ' || value[i] > '~' || strchr("<>()\\\";", value[i]) ? '?' : value[i]);
+	out[n] = '\0';
 	return true;
 }
 

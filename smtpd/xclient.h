@@ -3,7 +3,8 @@
  *
  * As in Postfix's XCLIENT_README and XFORWARD_README: NAME=value pairs, names without regard to case, values in xtext
  * (RFC 3461 §4; what older hosts send without it is xtext too), [UNAVAILABLE] and [TEMPUNAVAIL] for what is not known.
- * Each value is bounded, and printable ASCII that stands for itself in a log and a header field. */
+ * Each value is bounded, and printable ASCII that stands for itself in a log and a header field: as in Postfix any
+ * other byte becomes '?'. */
 #ifndef SMTPD_XCLIENT_H
 #define SMTPD_XCLIENT_H
 

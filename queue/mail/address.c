@@ -257,6 +257,21 @@ const char *address_domain(const char *address)
 	return at != NULL ? at + 1 : "";
 }
 
+const char *address_unquoted(const char *address, char out[ADDRESS_TEXT])
+{
+	if (address[0] != '"')
+		return address;
+	const char *at = address + 1;
+	size_t n = 0;
+	for (; *at != '\0' && *at != '"' && n < ADDRESS_TEXT - 1; at++) {
+		if (*at == '\\' && at[1] != '\0')
+			at++;
+		out[n++] = *at;
+	}
+	snprintf(out + n, ADDRESS_TEXT - n, "%s", *at == '"' ? at + 1 : at);
+	return out;
+}
+
 bool domain_is_literal(const char *domain)
 {
 	return domain[0] == '[';

@@ -51,6 +51,10 @@ const char *literal_format(const struct ip *ip, char out[LITERAL_TEXT]);
 
 /* The domain of an address that was read here, within it; "" for the null path and a bare postmaster. */
 const char *address_domain(const char *address);
+/* The same address without the quotes of its local part: `"a"@x`, `"\a"@x` and `a@x` are one mailbox (RFC 5321
+ * §4.1.2). It is for comparing alone: what needed its quotes cannot be read any more. Gives `address` itself where
+ * nothing is quoted, else `out`. */
+const char *address_unquoted(const char *address, char out[ADDRESS_TEXT]);
 /* Is this domain an address literal? */
 bool domain_is_literal(const char *domain);
 

@@ -3,15 +3,21 @@
 
 #include <string.h>
 
+#include "queue/mail/address.h"
 #include "queue/mail/xtext.h"
 
-const char *postmaster_for(const struct conf *c, const char *address)
+bool postmaster_is_ours(const struct conf *c, const char *address)
 {
 	static const char local[] = "postmaster@";
 	size_t n = sizeof local - 1;
-	if (c->postmaster == NULL || strncasecmp(address, local, n) != 0 || strcasecmp(address + n, c->hostname) != 0)
-		return address;
-	return c->postmaster;
+	char plain[ADDRESS_TEXT];
+	const char *key = address_unquoted(address, plain);
+	return strncasecmp(key, local, n) == 0 && strcasecmp(key + n, c->hostname) == 0;
+}
+
+const char *postmaster_for(const struct conf *c, const char *address)
+{
+	return c->postmaster != NULL && postmaster_is_ours(c, address) ? c->postmaster : address;
 }
 
 void postmaster_rewrite(const struct conf *c, struct envelope_rcpt *r, char orcpt[ORCPT_MAX + 1])

@@ -5,6 +5,8 @@
 #include "conf/conf.h"
 #include "queue/mail/envelope.h"
 
+/* Is it postmaster at `hostname`? */
+bool postmaster_is_ours(const struct conf *c, const char *address);
 /* Where mail to this address goes: `postmaster` of the configuration if that is set and the address is postmaster at
  * `hostname`; else the address itself. */
 const char *postmaster_for(const struct conf *c, const char *address);

@@ -70,13 +70,19 @@ static size_t put_code(char *out, uint32_t code)
 	return length;
 }
 
-static int unitext_decode(char *out, size_t size, const char *text)
+/* No mailbox bears one, and terminals obey them. */
+static bool is_control(uint32_t code)
+{
+	return code < ' ' || (code >= 0x7f && code < 0xa0);
+}
+
+static int unitext_decode(char *out, size_t size, const char *text, bool strict)
 {
 	size_t n = 0, left = strlen(text);
 	while (left > 0) {
 		uint32_t code;
 		size_t used = utf8_read((const uint8_t *)text, left, &code);
-		if (used == 0 || code <= ' ' || code == 0x7f)
+		if (used == 0 || code <= ' ' || code == 0x7f || (strict && (code == '+' || code == '=')))
 			return -EINVAL;
 		if (code == '\\') {
 			size_t more = embedded(text + 1, &code);
@@ -84,6 +90,8 @@ static int unitext_decode(char *out, size_t size, const char *text)
 				return -EINVAL;
 			used += more;
 		}
+		if (strict && is_control(code))
+			return -EINVAL;
 		if (n + 5 > size)
 			return -E2BIG;
 		n += put_code(out + n, code);
@@ -96,7 +104,7 @@ static int unitext_decode(char *out, size_t size, const char *text)
 	return 0;
 }
 
-int orcpt_decode(char type[ORCPT_TYPE], char *address, size_t size, const char *orcpt)
+static int decode(char type[ORCPT_TYPE], char *address, size_t size, const char *orcpt, bool strict)
 {
 	size_t n = strcspn(orcpt, ";");
 	if (n == 0 || n >= ORCPT_TYPE || orcpt[n] != ';')
@@ -109,7 +117,18 @@ int orcpt_decode(char type[ORCPT_TYPE], char *address, size_t size, const char *
 	}
 	type[n] = '\0';
 	const char *value = orcpt + n + 1;
-	return strcmp(type, "utf-8") == 0 ? unitext_decode(address, size, value) : xtext_decode(address, size, value);
+	return strcmp(type, "utf-8") == 0 ? unitext_decode(address, size, value, strict)
+					  : xtext_decode(address, size, value);
+}
+
+int orcpt_decode(char type[ORCPT_TYPE], char *address, size_t size, const char *orcpt)
+{
+	return decode(type, address, size, orcpt, false);
+}
+
+int orcpt_read(char type[ORCPT_TYPE], char *address, size_t size, const char *orcpt)
+{
+	return decode(type, address, size, orcpt, true);
 }
 
 /* ---- encoding ---- */

@@ -17,6 +17,9 @@ enum { ORCPT_TYPE = 64 };
 /* Takes ORCPT apart: its address type in lower case ("rfc822", "utf-8") and its address, decoded as its type says. 0,
  * -EINVAL or -E2BIG. */
 int orcpt_decode(char type[ORCPT_TYPE], char *address, size_t size, const char *orcpt);
+/* The same of what a client says now, which keeps to the RFC: in utf-8-addr-xtext no bare '+' or '=', and no controls.
+ * What is in the spool may be older. */
+int orcpt_read(char type[ORCPT_TYPE], char *address, size_t size, const char *orcpt);
 
 /* The ORCPT of an address, with its type: "rfc822;" and xtext if it is ASCII, else "utf-8;" and utf-8-addr-unitext
  * where `utf8` (a transaction with SMTPUTF8), utf-8-addr-xtext where not. 0; -EINVAL: it is no UTF-8; -E2BIG. */

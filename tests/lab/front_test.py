@@ -199,8 +199,8 @@ def test_health_checks_make_no_noise(lab):
 
 
 def test_early_talkers(lab):
-    """Who speaks before the greeting is refused: at once, behind a balancer, and within greet_wait; `clients` do not wait."""
-    relay = behind_balancers(lab, f"limits {{ greet_wait = 1s }}\nclient {STRANGERS6[2]} {{ early_talkers = allow }}\n")
+    """Who speaks before the greeting is refused: at once, behind a balancer, and within greet_wait (1 s); `clients` do not wait."""
+    relay = behind_balancers(lab, f"client {STRANGERS6[2]} {{ early_talkers = allow }}\n")
     with Talk(World.balancer, RELAY4, PROXIED) as talk:
         talk.say(line(4, "192.0.2.77") + b"EHLO c.example\r\n").expect(None, "554 5.5.1 ")
         assert talk.reply() == ""
@@ -221,6 +221,30 @@ def test_early_talkers(lab):
     with Talk(World.stranger, RELAY6, source=STRANGERS6[2]) as talk:  # allowed to
         talk.say("EHLO c.example\r\n").expect(None, "220")
         talk.expect(None, "250")
+
+
+def test_postmaster_from_strangers(lab):
+    """Our postmaster is reached by everybody, if there is one; if not, that is said at the start and at each reload."""
+    relay = behind_balancers(lab)
+    relay.wait_log("no-postmaster")
+    with Talk(World.stranger) as talk:
+        talk.expect(None, "220")
+        talk.expect("EHLO stranger.example", "250")
+        talk.expect("MAIL FROM:<a@stranger.example>", "250")
+        talk.expect("RCPT TO:<postmaster>", "550 5.1.1 ")
+        talk.expect("RCPT TO:<someone@new.example>", "550 5.7.1 ")
+    relay.stop()
+    relay = behind_balancers(lab, "postmaster = pat@new.example\n")
+    with Talk(World.stranger) as talk:
+        talk.expect(None, "220")
+        talk.expect("EHLO stranger.example", "250")
+        talk.expect("MAIL FROM:<a@stranger.example>", "250")
+        talk.expect("RCPT TO:<postmaster>", "250")
+        talk.expect("RCPT TO:<someone@new.example>", "550 5.7.1 ")
+        talk.expect("DATA", "354")
+        talk.expect("Subject: reach us\r\n\r\nx\r\n.", "250")
+    relay.wait_log("recipient", "to=<pat@new.example>")
+    assert not [one for one in relay.lines if "no-postmaster" in one], relay.tail()
 
 
 def fill(stack, count, how):
@@ -247,7 +271,7 @@ def test_two_addresses_of_one_64_are_one_client(lab):
         # the same clients through a balancer are the same clients
         proxied = Talk(World.balancer, RELAY4, PROXIED).say(line(6, "2001:db8:9::77", "::1"))
         refused_for(relay, proxied, "2001:db8:9::77")
-        # two of a /64 in `clients` are two
+        # one of `clients` has the limit for those
         fill(stack, 3, lambda: Talk(lab.client, RELAY6))
     wait_until(lambda: counters(relay)["sessions_open"] == 0, 5, "the end of the sessions")
     with contextlib.ExitStack() as stack:

@@ -75,10 +75,12 @@ static void test_limits(void **state)
 	FILL(w, CLIENT_SESSIONS, sessions_refused_client, "192.0.2.1", "192.0.2.1", "192.0.2.1", "192.0.2.1");
 	FILL(w, CLIENT_SESSIONS, sessions_refused_client, "198.51.100.2", "198.51.100.2", "198.51.100.2");
 	FILL(w, CLIENT_SESSIONS, sessions_refused_client, "198.51.100.1", "198.51.100.1");
-	/* an address of a /64 is as good as any other of it, but for those in `clients` */
+	/* an address of a /64 is as good as any other of it, in `clients` too */
 	FILL(w, CLIENT_SESSIONS, sessions_refused_client, "2001:db8::1", "2001:db8::2", "2001:db8::3");
-	FILL(w, SESSIONS, sessions_refused_all, "2001:db8:1::1", "2001:db8:1::2", "2001:db8:1::3", "2001:db8:1::4",
-		"2001:db8:1::5", "2001:db8:1::6");
+	FILL(w, CLIENT_SESSIONS, sessions_refused_client, "2001:db8:1::1", "2001:db8:1::2", "2001:db8:1::3",
+		"2001:db8:1::4");
+	FILL(w, SESSIONS, sessions_refused_all, "2001:db8:1:1::1", "2001:db8:1:2::1", "2001:db8:1:3::1",
+		"2001:db8:1:4::1", "2001:db8:1:5::1", "2001:db8:1:6::1");
 }
 
 static void test_rights(void **state)

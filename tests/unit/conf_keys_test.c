@@ -124,6 +124,7 @@ static void defaults(void **state)
 		{"sessions_per_other", c->limits.sessions_per_other, 50},
 		{"size", c->limits.size, 50 << 20},
 		{"recipients", c->limits.recipients, 1000},
+		{"greet_wait", c->limits.greet_wait, 1 * S},
 		{"hops", c->limits.hops, 100},
 		{"command_time", c->limits.command_time, 5 * M},
 		{"data_time", c->limits.data_time, 1 * H},
@@ -314,6 +315,8 @@ static void errors(void **state)
 		{"retry { first = 1.5h }", "t:1:17: first: \"1.5h\"; expected a time …\n"},
 		{"retry { first = 99999999999999999999s }", "t:1:17: first: \"99999999999999999999s\"; expected …\n"},
 		{"retry { first = 30500568904943w }", "t:1:17: first: \"30500568904943w\"; expected …\n"},
+		{"limits { recipients = 10001 }", "t:1:23: recipients: \"10001\"; expected a number between 1 and 10000\n"},
+		{"limits { recipients = 0 }", "t:1:23: recipients: …\n"},
 		{"limits { size = 5k }", "t:1:17: size: \"5k\"; expected a size (bytes, K M G) between 1K and 4G\n"},
 		{"limits { size = 5MB }", "t:1:17: size: \"5MB\"; expected a size …\n"},
 		/* texts */

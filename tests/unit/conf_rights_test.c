@@ -73,6 +73,8 @@ static void early_talkers_and_sessions(void **state)
 			       "limits { sessions_per_client = 70 sessions_per_other = 7 }\n"
 			       "listen 127.0.0.1:25 { }\nlisten 127.0.0.1:26 { early_talkers = reject }\n"
 			       "client 192.0.2.1, 203.0.113.1 { early_talkers = reject sessions = 9 }\n"
+			       "client 2001:db8:0:1::/64 { sessions = 4 }\nclient 2001:db8:0:1::/80 { sessions = 5 }\n"
+			       "client 2001:db8:0:2::7 { priority = yes }\n"
 			       "client ::/0 { sessions = 3 }\nclient 0.0.0.0/0 { priority = yes }\n");
 	static const struct {
 		const char *at, *client;
@@ -81,11 +83,15 @@ static void early_talkers_and_sessions(void **state)
 		unsigned bits;
 		const char *key;
 	} rows[] = {
-		{"127.0.0.1:25", "192.0.2.2", true, 3, 128, "client { sessions }"}, /* ::/0 has IPv4 too */
-		{"127.0.0.1:26", "192.0.2.2", false, 3, 128, "client { sessions }"},
-		{"127.0.0.1:25", "192.0.2.1", false, 9, 128, "client { sessions }"},
+		{"127.0.0.1:25", "192.0.2.2", true, 3, 64, "client { sessions }"}, /* ::/0 has IPv4 too */
+		{"127.0.0.1:26", "192.0.2.2", false, 3, 64, "client { sessions }"},
+		{"127.0.0.1:25", "192.0.2.1", false, 9, 64, "client { sessions }"},
 		{"127.0.0.1:25", "203.0.113.1", false, 9, 64, "client { sessions }"},
-		{"127.0.0.1:25", "2001:db8::1", true, 3, 128, "client { sessions }"},
+		{"127.0.0.1:25", "2001:db8::1", true, 3, 64, "client { sessions }"},
+		/* one of `clients` too is its /64, unless a longer network sets its limit */
+		{"127.0.0.1:25", "2001:db8:0:1:1::1", true, 4, 64, "client { sessions }"},
+		{"127.0.0.1:25", "2001:db8:0:1::1", true, 5, 128, "client { sessions }"},
+		{"127.0.0.1:25", "2001:db8:0:2::7", true, 3, 64, "client { sessions }"},
 		{"127.0.0.1:25", "2001:db9::1", true, 3, 64, "client { sessions }"},
 	};
 	for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
@@ -114,6 +120,15 @@ static void errors_say_where(void **state)
 		{"client 0.0.0.0/0 { xclient = yes }",
 			"t:2:8: client with xclient = yes: 0.0.0.0/0, alone or put together"},
 		{"client ::/0 { priority = yes }", NULL},
+		/* together, too: two halves, of one kind or of both */
+		{"client 10.0.0.0/8, 11.0.0.0/8 { xclient = yes }",
+			"t: clients with xclient = yes and balancers together: 10.0.0.0/7, alone or put together"},
+		{"client 10.0.0.0/8 { xclient = yes }\nlisten 127.0.0.1:25 { proxy = 11.0.0.0/8 }",
+			"t: clients with xclient = yes and balancers together: 10.0.0.0/7, alone or put together"},
+		{"listen 127.0.0.1:25 { proxy = 10.0.0.0/8 }\nlisten 127.0.0.1:26 { proxy = 11.0.0.0/8 }",
+			"t: clients with xclient = yes and balancers together: 10.0.0.0/7, alone or put together"},
+		{"client 10.0.0.0/8 { xclient = yes }\nclient 11.0.0.0/8 { xclient = no }", NULL},
+		{"open_relay = i-know-that-everybody-may-relay\nclient 10.0.0.0/8, 11.0.0.0/8 { xclient = yes }", NULL},
 		{"listen 127.0.0.1:25 { proxy = 0.0.0.0/1, 128.0.0.0/1 }", "t:2:8: listen with proxy: 0.0.0.0/0"},
 		{"listen 127.0.0.1:25 { proxy = 192.0.2.0/24 }", NULL},
 		{"client 192.0.2.1/24 { }", "t:2:8: client \"192.0.2.1/24\"; expected ADDRESS or ADDRESS/BITS"},

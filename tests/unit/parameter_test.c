@@ -67,7 +67,9 @@ static const struct {
 	{" BY=-;N", PARAMETER_WRONG, {0}},
 	{" BY=10;X", PARAMETER_WRONG, {0}},
 	{" BY=10;RTX", PARAMETER_WRONG, {0}},
-	{" HOLDFOR=0", PARAMETER_OK, {.hold_for = true}},
+	{" HOLDFOR=0", PARAMETER_WRONG, {0}}, /* RFC 4865: not zero */
+	{" HOLDFOR=000", PARAMETER_WRONG, {0}},
+	{" HOLDFOR=1", PARAMETER_OK, {.hold_for = true, .hold_seconds = 1}},
 	{" HOLDFOR=86400", PARAMETER_OK, {.hold_for = true, .hold_seconds = 86400}},
 	{" HOLDFOR=1000000000", PARAMETER_WRONG, {0}},
 	{" HOLDFOR=1h", PARAMETER_WRONG, {0}},
@@ -87,9 +89,9 @@ static const struct {
 	{" HOLDUNTIL=", PARAMETER_WRONG, {0}},
 	{" HOLDFOR=1 HOLDUNTIL=2026-11-23T14:15:40Z", PARAMETER_WRONG, {0}},
 	{" HOLDUNTIL=2026-11-23T14:15:40Z HOLDFOR=1", PARAMETER_WRONG, {0}},
-	{" MT-PRIORITY=9", PARAMETER_OK, {.priority = 9}},
-	{" MT-PRIORITY=-9", PARAMETER_OK, {.priority = -9}},
-	{" MT-PRIORITY=0", PARAMETER_OK, {0}},
+	{" MT-PRIORITY=9", PARAMETER_OK, {.priority = 9, .has_priority = true}},
+	{" MT-PRIORITY=-9", PARAMETER_OK, {.priority = -9, .has_priority = true}},
+	{" MT-PRIORITY=0", PARAMETER_OK, {.has_priority = true}},
 	{" MT-PRIORITY=-0", PARAMETER_WRONG, {0}},
 	{" MT-PRIORITY=10", PARAMETER_WRONG, {0}},
 	{" MT-PRIORITY=", PARAMETER_WRONG, {0}},
@@ -121,7 +123,7 @@ static void test_mail(void **state)
 			strcmp(out.envid, is->envid) != 0 || out.by_seconds != is->by_seconds ||
 			out.hold_for != is->hold_for || out.hold_until != is->hold_until ||
 			out.hold_seconds != is->hold_seconds || out.until_ms != is->until_ms ||
-			out.priority != is->priority)
+			out.priority != is->priority || out.has_priority != is->has_priority)
 			fail_msg("%s: read as something else (until %llu)", mail[i].text,
 				(unsigned long long)out.until_ms);
 	}
@@ -184,6 +186,9 @@ static void test_rcpt(void **state)
 		{" ORCPT=rfc822;a+C3+A9@b", PARAMETER_WRONG, 0, NULL},
 		{" ORCPT=rfc822;\"a+20b\"@b", PARAMETER_OK, 0, "rfc822;\"a+20b\"@b"},
 		{" ORCPT=utf-8;a\\x{0A}x@b", PARAMETER_WRONG, 0, NULL},
+		{" ORCPT=utf-8;a+2Bb@x", PARAMETER_WRONG, 0, NULL},
+		{" ORCPT=utf-8;a=b@x", PARAMETER_WRONG, 0, NULL},
+		{" ORCPT=utf-8;a\\x{9B}b@x", PARAMETER_WRONG, 0, NULL},
 		{" ORCPT=rf c822;b@x", PARAMETER_WRONG, 0, NULL},
 		{longest, PARAMETER_OK, 0, longest + 7},
 		{too_long, PARAMETER_WRONG, 0, NULL},

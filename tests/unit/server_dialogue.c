@@ -212,9 +212,11 @@ void dialogue_same(const struct buf *got, const char *want, const char *in)
 
 static unsigned run(const struct dialogue *d, enum chunking how)
 {
+	static char postmaster[] = "pat@p.example";
 	struct conf c = dialogue_test_conf();
 	struct world w;
 	struct smtp_server s;
+	c.postmaster = d->postmaster ? postmaster : NULL;
 	dialogue_world_init(&w);
 	w.room = d->room;
 	w.open_err = d->open_err;

@@ -57,7 +57,8 @@ struct world {
 
 struct dialogue {
 	const char *in, *said, *messages;
-	bool stranger; /* may not relay */
+	bool stranger;	 /* may not relay */
+	bool postmaster; /* mail for postmaster goes to pat@p.example */
 	bool xclient, xforward;
 	bool normalize, deliver_by, future_release, priority; /* rights */
 	bool closed;

@@ -205,12 +205,151 @@ static void test_limits(void **state)
 	RUN(rows);
 }
 
+#define GONE "RCPT TO:<x@gone.example>\r\n"
+#define IS_GONE "550 5.7.1 gone.example is closed, see new.example\r\n"
+#define ERRORS "421 4.7.0 r.example: Too many errors\r\n"
+
+/* Five errors end a session, but a message that was taken makes up for those before it. */
+static void test_errors_are_forgiven(void **state)
+{
+	(void)state;
+	static const struct dialogue rows[] = {
+		{.in = EHLO "A\r\nB\r\nC\r\nD\r\n" M R "DATA\r\n.\r\nA\r\nB\r\nC\r\nD\r\nNOOP\r\nE\r\nNOOP\r\n",
+			.said = G HI UNKNOWN UNKNOWN UNKNOWN UNKNOWN MOK ROK GO Q1 UNKNOWN UNKNOWN UNKNOWN UNKNOWN OK
+				UNKNOWN ERRORS,
+			.messages = "a@b|c@d|\n" TRACE1,
+			.closed = true},
+		/* a message that was not stored makes up for nothing */
+		{.in = EHLO "A\r\nB\r\nC\r\nD\r\n" M R "DATA\r\n.\r\nA\r\nNOOP\r\n",
+			.commit_err = -EIO,
+			.said = G HI UNKNOWN UNKNOWN UNKNOWN UNKNOWN MOK ROK GO
+			"451 4.3.0 The message could not be stored\r\n" UNKNOWN ERRORS,
+			.closed = true},
+		/* what a route refuses to a client that may relay is no error of that client */
+		{.in = EHLO M GONE GONE GONE GONE GONE GONE R "DATA\r\n.\r\n",
+			.said = G HI MOK IS_GONE IS_GONE IS_GONE IS_GONE IS_GONE IS_GONE ROK GO Q1,
+			.messages = "a@b|c@d|\n" TRACE1},
+		/* a stranger that looks for an open relay is ended */
+		{.in = EHLO M R R R R R "NOOP\r\n",
+			.stranger = true,
+			.said = G HI MOK DENIED DENIED DENIED DENIED DENIED ERRORS,
+			.closed = true},
+	};
+	RUN(rows);
+}
+
+#define PM "RCPT TO:<postmaster>\r\n"
+#define NO_PM "550 5.1.1 Nobody reads mail for postmaster here: `postmaster` is not set\r\n"
+#define TRACE_PM                                                                                                       \
+	"Received: from c.example ([192.0.2.1])\r\n\tby r.example with ESMTP id 0000000000001\r\n"                     \
+	"\tfor <pat@p.example>;\r\n\t" DATE "\r\n"
+
+/* RFC 5321 §4.5.1: our postmaster is reached by everybody, if there is one. */
+static void test_postmaster(void **state)
+{
+	(void)state;
+	static const struct dialogue rows[] = {
+		{.in = EHLO M "RCPT TO:<PostMaster>\r\n" R "DATA\r\n.\r\n",
+			.stranger = true,
+			.postmaster = true,
+			.said = G HI MOK ROK DENIED GO Q1,
+			.messages = "a@b|pat@p.example notify=0 orcpt=rfc822;PostMaster@r.example|\n" TRACE_PM},
+		{.in = EHLO M "RCPT TO:<Postmaster@R.example>\r\nRCPT TO:<\"postmaster\"@r.example>\r\nDATA\r\n.\r\n",
+			.stranger = true,
+			.postmaster = true,
+			.said = G HI MOK ROK ROK GO Q1,
+			.messages = "a@b|pat@p.example notify=0 orcpt=rfc822;Postmaster@r.example|\n" TRACE_PM},
+		/* no one else's postmaster, and not whom ours is */
+		{.in = EHLO M
+			"RCPT TO:<postmaster@d>\r\nRCPT TO:<pat@p.example>\r\nRCPT TO:<postmasters@r.example>\r\n",
+			.stranger = true,
+			.postmaster = true,
+			.said = G HI MOK DENIED DENIED DENIED},
+		/* the client's own ORCPT stays */
+		{.in = EHLO M "RCPT TO:<postmaster> NOTIFY=NEVER ORCPT=rfc822;o@x\r\nDATA\r\n.\r\n",
+			.postmaster = true,
+			.said = G HI MOK ROK GO Q1,
+			.messages = "a@b|pat@p.example notify=1 orcpt=rfc822;o@x|\n" TRACE_PM},
+		/* in every spelling, and by the address behind it, one recipient */
+		{.in = EHLO M PM "RCPT TO:<pat@p.example>\r\nRCPT TO:<postmaster@r.example>\r\nDATA\r\n.\r\n",
+			.postmaster = true,
+			.said = G HI MOK ROK ROK ROK GO Q1,
+			.messages = "a@b|pat@p.example notify=0 orcpt=rfc822;postmaster@r.example|\n" TRACE_PM},
+		{.in = EHLO M "RCPT TO:<pat@p.example>\r\n" PM "DATA\r\n.\r\n",
+			.postmaster = true,
+			.said = G HI MOK ROK ROK GO Q1,
+			.messages = "a@b|pat@p.example|\n" TRACE_PM},
+		/* nobody was named */
+		{.in = EHLO M PM "RCPT TO:<postmaster@r.example>\r\nDATA\r\n",
+			.stranger = true,
+			.said = G HI MOK NO_PM NO_PM NO_RCPT},
+		{.in = EHLO M PM "DATA\r\n.\r\n",
+			.said = G HI MOK ROK GO Q1,
+			.messages =
+				"a@b|postmaster@r.example|\nReceived: from c.example ([192.0.2.1])\r\n"
+				"\tby r.example with ESMTP id 0000000000001\r\n\tfor <postmaster@r.example>;\r\n\t" DATE
+				"\r\n"},
+	};
+	RUN(rows);
+}
+
+#define NO_NAME "501 Give the name of your host\r\n"
+
+/* What old devices write is let pass for those who may relay; a stranger keeps to the RFC. */
+static void test_leniency(void **state)
+{
+	(void)state;
+	static const char *const names[] = {"my_printer", "192.0.2.7", "2001:db8::7", "a b", "scanner.", "[192.0.2.7"};
+	for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
+		char in[64];
+		snprintf(in, sizeof in, "EHLO %s\r\n", names[i]);
+		const struct dialogue rows[] = {
+			{.in = in, .said = G HI}, {.in = in, .stranger = true, .said = G NO_NAME}};
+		RUN(rows);
+	}
+	static const char *const fine[] = {"c.example", "localhost", "[192.0.2.7]", "[IPv6:2001:db8::7]", "1.example"};
+	for (size_t i = 0; i < sizeof fine / sizeof fine[0]; i++) {
+		char in[64];
+		snprintf(in, sizeof in, "EHLO %s\r\n", fine[i]);
+		const struct dialogue d = {.in = in, .stranger = true, .said = G HI};
+		dialogue_run_all(&d, 1);
+	}
+	static const struct dialogue rows[] = {
+		{.in = EHLO "MAIL FROM: a@b SIZE=3\r\nRCPT TO:c@d\r\nDATA\r\n.\r\n",
+			.said = G HI MOK ROK GO Q1,
+			.messages = "a@b|c@d|\n" TRACE1},
+		{.in = EHLO "MAIL FROM: <a@b>\r\nMAIL FROM:a@b\r\n" M "RCPT TO: <postmaster>\r\nRCPT TO:postmaster\r\n",
+			.stranger = true,
+			.postmaster = true,
+			.said = G HI "501 5.1.7 Sender address cannot be read\r\n"
+				     "501 5.1.7 Sender address cannot be read\r\n" MOK
+				     "501 5.1.3 Recipient address cannot be read\r\n"
+				     "501 5.1.3 Recipient address cannot be read\r\n"},
+	};
+	RUN(rows);
+}
+
+/* Quotes that are not needed make no other recipient; RFC 5321 §4.1.2. */
+static void test_quoted_duplicates(void **state)
+{
+	(void)state;
+	static const struct dialogue rows[] = {
+		{.in = EHLO M R
+			"RCPT TO:<\"c\"@d>\r\nRCPT TO:<\"\\c\"@d>\r\nRCPT TO:<\"c \"@d>\r\nRCPT TO:<\"\\c \"@d>\r\n"
+			"DATA\r\n.\r\n",
+			.said = G HI MOK ROK ROK ROK ROK ROK GO Q1,
+			.messages = "a@b|c@d|\"c \"@d|\nReceived: from c.example ([192.0.2.1])\r\n"
+				    "\tby r.example with ESMTP id 0000000000001;\r\n\t" DATE "\r\n"},
+	};
+	RUN(rows);
+}
+
 /* Nobody outside `clients` gets a recipient through, however it is written. */
 static void test_relaying(void **state)
 {
 	(void)state;
 	static const char *const targets[] = {"<c@d>", "<c%d@r.example>", "<d!c@r.example>", "<@r.example:c@d>",
-		"<\"c@d\"@r.example>", "<postmaster>", "<c@[192.0.2.1]>", "<c@r.example>"};
+		"<\"c@d\"@r.example>", "<c@[192.0.2.1]>", "<c@r.example>"};
 	for (size_t i = 0; i < sizeof targets / sizeof targets[0]; i++) {
 		char in[256];
 		snprintf(in, sizeof in, EHLO M "RCPT TO:%s\r\nDATA\r\n", targets[i]);
@@ -373,6 +512,10 @@ int main(void)
 		cmocka_unit_test(test_line_ends_of_commands),
 		cmocka_unit_test(test_groups),
 		cmocka_unit_test(test_limits),
+		cmocka_unit_test(test_errors_are_forgiven),
+		cmocka_unit_test(test_postmaster),
+		cmocka_unit_test(test_leniency),
+		cmocka_unit_test(test_quoted_duplicates),
 		cmocka_unit_test(test_relaying),
 		cmocka_unit_test(test_rejecting_routes),
 		cmocka_unit_test(test_events),

@@ -81,6 +81,19 @@ static void test_orcpt(void **state)
 		{"utf-8;\\", -EINVAL, NULL, NULL},
 		{"utf-8;\xce@x", -EINVAL, NULL, NULL},
 		{"utf-8;a b@x", -EINVAL, NULL, NULL},
+		/* RFC 6533 §3: a plus and an equals sign stand for nothing there, and controls do not stand at all */
+		{"utf-8;a+b@x", -EINVAL, NULL, NULL},
+		{"utf-8;a+2Bb@x", -EINVAL, NULL, NULL},
+		{"utf-8;a=b@x", -EINVAL, NULL, NULL},
+		{"utf-8;a\\x{2B}b\\x{3D}@x", 0, "utf-8", "a+b=@x"},
+		{"utf-8;a\\x{20}b@x", 0, "utf-8", "a b@x"},
+		{"utf-8;a\\x{0}b@x", -EINVAL, NULL, NULL},
+		{"utf-8;a\\x{1B}b@x", -EINVAL, NULL, NULL},
+		{"utf-8;a\\x{7F}b@x", -EINVAL, NULL, NULL},
+		{"utf-8;a\\x{80}b@x", -EINVAL, NULL, NULL},
+		{"utf-8;a\\x{9F}b@x", -EINVAL, NULL, NULL},
+		{"utf-8;a\xc2\x9f\x62@x", -EINVAL, NULL, NULL},
+		{"utf-8;a\\x{A0}b@x", 0, "utf-8", "a\xc2\xa0\x62@x"},
 		{"rfc822", -EINVAL, NULL, NULL},
 		{";bob@x", -EINVAL, NULL, NULL},
 		{"rfc 822;bob@x", -EINVAL, NULL, NULL},
@@ -88,13 +101,19 @@ static void test_orcpt(void **state)
 	};
 	for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
 		char type[ORCPT_TYPE], address[64];
-		if (orcpt_decode(type, address, sizeof address, rows[i].text) != rows[i].result)
+		if (orcpt_read(type, address, sizeof address, rows[i].text) != rows[i].result)
 			fail_msg("%s", rows[i].text);
 		if (rows[i].result == 0) {
 			assert_string_equal(type, rows[i].type);
 			assert_string_equal(address, rows[i].address);
+			assert_int_equal(orcpt_decode(type, address, sizeof address, rows[i].text), 0);
+			assert_string_equal(address, rows[i].address);
 		}
 	}
+	/* what an older version let in still tells for whom it was */
+	char type[ORCPT_TYPE], address[64];
+	assert_int_equal(orcpt_decode(type, address, sizeof address, "utf-8;a+b=c@x"), 0);
+	assert_string_equal(address, "a+b=c@x");
 }
 
 /* What is encoded stands for the same address, and is ASCII. */
