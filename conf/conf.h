@@ -106,6 +106,8 @@ struct conf_relay {
 /* A number of a route that was not given: what holds for all holds there too. */
 #define CONF_INHERIT UINT64_MAX
 
+/* Which families this host has. AUTO: what its addresses and routes say (queue/reach/). */
+enum conf_families { FAMILIES_AUTO, FAMILIES_IPV4, FAMILIES_IPV6, FAMILIES_BOTH };
 enum conf_family { CONF_FAMILY_ANY, CONF_FAMILY_IPV6, CONF_FAMILY_IPV4 };
 enum conf_answer { CONF_ANSWER_INHERIT, CONF_ANSWER_NO, CONF_ANSWER_YES };
 
@@ -114,6 +116,7 @@ struct conf_route {
 	struct conf_origin origin;
 	char *pattern; /* lower case; "example", ".example" or "*" */
 	struct conf_relay relay;
+	struct conf_relay ipv4_relay, ipv6_relay;   /* none: those of the top level */
 	uint64_t connections, messages, recipients; /* CONF_INHERIT */
 	uint64_t first, max, give_up, warn;	    /* CONF_INHERIT */
 	enum conf_family prefer, only;
@@ -176,8 +179,12 @@ struct conf {
 	bool early;	      /* `early_talkers` */
 	bool soft_bounce;     /* what would fail is deferred */
 	bool policy_failover; /* a refusal about the family or the address sends the message over another one */
-	bool open_relay;      /* `open_relay = i-know-that-everybody-may-relay` */
-	unsigned loops;	      /* 0 in the file: one per core; here the number in force */
+	enum conf_families families;
+	uint64_t families_delay; /* a change of addresses or routes is taken up so long after the last one */
+	/* for destinations of which no address can be reached from here, and which have addresses of that family */
+	struct conf_relay ipv4_relay, ipv6_relay;
+	bool open_relay; /* `open_relay = i-know-that-everybody-may-relay` */
+	unsigned loops;	 /* 0 in the file: one per core; here the number in force */
 	unsigned disk_workers;
 
 	struct conf_listen *listen;
@@ -238,6 +245,7 @@ struct conf {
 		uint64_t errors, junk, line, command_time, data_time, drain, proxy_time, greet_wait;
 		uint64_t connections, site_connections, address_connections, connection_messages, connection_idle;
 		uint64_t reply_lines, reply_bytes, control, bounce_size;
+		uint64_t host_routes;		     /* of this host, that are looked at */
 		uint64_t future_release, deliver_by; /* the longest hold, the shortest time */
 		uint64_t oracle, oracle_time;	     /* connections; of one answer */
 	} limits;

@@ -71,10 +71,19 @@
 	X(failovers_fault, "messages sent over another path because one broke under them")                             \
 	X(attempts_ipv4, "connection attempts over IPv4")                                                              \
 	X(attempts_ipv6, "connection attempts over IPv6")                                                              \
+	X(attempts_nat64, "connection attempts to IPv4 through NAT64")                                                 \
 	X(wins_ipv4, "races won over IPv4")                                                                            \
 	X(wins_ipv6, "races won over IPv6")                                                                            \
+	X(wins_nat64, "races won over IPv4 through NAT64")                                                             \
 	X(delivered_ipv4, "recipients delivered over IPv4")                                                            \
 	X(delivered_ipv6, "recipients delivered over IPv6")                                                            \
+	X(delivered_nat64, "recipients delivered over IPv4 through NAT64")                                             \
+	X(families_changes, "changes of addresses, routes or NAT64 prefixes taken up")                                 \
+	X(families_unknown, "times that addresses and routes of this host could not be asked for")                     \
+	X(limit_host_routes, "times that limits { host_routes } was reached")                                          \
+	X(unreached, "look-ups of destinations that have addresses of a missing family alone")                         \
+	X(family_relayed, "look-ups of such destinations that ended at ipv4_relay or ipv6_relay")                      \
+	X(family_loops, "deliveries kept from going back to the ipv4_relay or ipv6_relay that they came from")         \
 	X(replies_oversized, "peers' replies over limits { reply_lines } or { reply_bytes }")                          \
 	X(batches_split, "transactions whose rest of recipients went at once in another: too many at a time")          \
 	X(limit_connections, "times that limits { connections } was reached")                                          \

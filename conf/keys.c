@@ -26,6 +26,7 @@ static const char *const early_here_words[] = {"inherit", "reject", "allow", NUL
 static const char *const bare_here_words[] = {"inherit", "reject", "normalize", NULL};
 static const char *const format_words[] = {"text", "json", NULL};
 static const char *const chunking_words[] = {"binary", "always", "never", NULL};
+static const char *const families_words[] = {"auto", "ipv4", "ipv6", "both", NULL};
 static const char *const yes_words[] = {"no", "yes", NULL};
 static const char *const answer_words[] = {"inherit", "no", "yes", NULL};
 static const char *const prefer_words[] = {"auto", "ipv6", "ipv4", NULL};
@@ -65,6 +66,10 @@ const size_t conf_block_count = sizeof conf_blocks / sizeof conf_blocks[0];
 	{                                                                                                              \
 		block, name, {KEY_CHOICE, MEMBER(member), 0, 0, words, 0, false}, preset, when,                        \
 			offsetof(struct conf, member), help                                                            \
+	}
+#define FAMILY_RELAY(block, type, name, member, help)                                                                  \
+	{                                                                                                              \
+		block, name, {KEY_RELAY, 0, 0, 0, NULL, 25, false}, NULL, RELOAD, offsetof(struct type, member), help  \
 	}
 #define ROUTE_NUMBER(name, type, min, max, member, help)                                                               \
 	{                                                                                                              \
@@ -121,6 +126,13 @@ const struct conf_key conf_keys[] = {
 		"what would fail for good is deferred, until `give_up`: the net for the first day of a migration"),
 	WORDS("", "policy_failover", yes_words, policy_failover, "yes", RELOAD,
 		"a refusal that is about the address family sends the message over the other one at once"),
+	WORDS("", "families", families_words, families, "auto", RELOAD,
+		"families that this host has; auto: as its addresses and routes say, watched"),
+	TIME("", "families_delay", 0, 1 * MINUTE, families_delay, "500ms", RELOAD,
+		"a change of addresses or routes is taken up so long after the last one, at most ten times as long"),
+	FAMILY_RELAY("", conf, "ipv6_relay", ipv6_relay, "next hops for destinations that only IPv6 reaches, where this host has none"),
+	FAMILY_RELAY("", conf, "ipv4_relay", ipv4_relay,
+		"next hops for destinations that only IPv4 reaches, where this host has neither IPv4 nor NAT64"),
 	WORDS("", "open_relay", open_relay_words, open_relay, "no", RELOAD,
 		"allows `clients` so wide that everybody may relay"),
 	COUNT("", "loops", 0, 63, loops, NULL, RESTART, "threads for connections; 0: one per processor"),
@@ -253,6 +265,8 @@ const struct conf_key conf_keys[] = {
 		"longest time for which a client may hold mail (FUTURERELEASE)"),
 	TIME("limits", "deliver_by", 0, 1 * DAY, limits.deliver_by, "1m", RELOAD,
 		"shortest time that a client may set for delivery (DELIVERBY, mode R)"),
+	COUNT("limits", "host_routes", 16, 1000000, limits.host_routes, "10000", RELOAD,
+		"routes of this host that `families` looks at; with more both families count as there"),
 	COUNT("limits", "control", 1, 1000, limits.control, "16", RELOAD, "connections of relayq at once"),
 	COUNT("limits", "oracle", 1, 10000, limits.oracle, "100", RELOAD, "connections to the oracles at once"),
 	TIME("limits", "oracle_time", 100 * MS, 1 * MINUTE, limits.oracle_time, "2s", RELOAD,
@@ -292,6 +306,8 @@ const struct conf_key conf_keys[] = {
 
 	{"route", "relay", {KEY_RELAY, 0, 0, 0, NULL, 25, false}, NULL, RELOAD, offsetof(struct conf_route, relay),
 		"next hops, the preferred one first: [HOST] and addresses as they are, HOST by its MX; without it the domain's own MX"},
+	FAMILY_RELAY("route", conf_route, "ipv6_relay", ipv6_relay, "as `ipv6_relay` at the top level, for this route"),
+	FAMILY_RELAY("route", conf_route, "ipv4_relay", ipv4_relay, "as `ipv4_relay` at the top level, for this route"),
 	ROUTE_NUMBER("connections", KEY_COUNT, 1, 10000, connections,
 		"outgoing connections to one site; without it limits { site_connections }"),
 	ROUTE_NUMBER("messages", KEY_COUNT, 1, 1000000, messages,

@@ -44,3 +44,13 @@ struct policy policy_of(const struct conf *c, const struct conf_route *route)
 		     p.prefer != FAMILY_NONE || p.only != FAMILY_NONE;
 	return p;
 }
+
+const struct conf_relay *policy_family_relay(const struct conf *c, const struct conf_route *route, enum family family)
+{
+	bool ipv6 = family == FAMILY_IPV6;
+	const struct conf_relay *all = ipv6 ? &c->ipv6_relay : &c->ipv4_relay;
+	if (route != NULL && route->relay.count > 0)
+		return NULL;
+	const struct conf_relay *own = route == NULL ? all : ipv6 ? &route->ipv6_relay : &route->ipv4_relay;
+	return own->count > 0 ? own : all->count > 0 ? all : NULL;
+}

@@ -29,4 +29,8 @@ struct policy {
 /* `route` may be NULL: by MX, as for all. */
 struct policy policy_of(const struct conf *c, const struct conf_route *route);
 
+/* The next hops for mail that only `family` reaches, where this host does not have it: the route's own, else those of
+ * the top level. NULL: none, or the route names the next hops for all of its mail. */
+const struct conf_relay *policy_family_relay(const struct conf *c, const struct conf_route *route, enum family family);
+
 #endif

@@ -12,7 +12,7 @@ enum { BACKLOG_MS = 60000 /* mail that waits for so long is a backlog */ };
 static bool family_left(const struct site *s, const struct delivery *d, enum family family)
 {
 	for (unsigned i = 0; i < s->candidate_count; i++)
-		if (s->candidates[i].to.ip.family == family && !site_was_tried(d, &s->candidates[i].to))
+		if (candidate_family(&s->candidates[i]) == family && !site_was_tried(d, &s->candidates[i].to))
 			return true;
 	return false;
 }
@@ -51,7 +51,7 @@ static struct wanted wants(struct queue *q, const struct site *s, const struct d
 
 static bool fits(const struct link *l, const struct delivery *d, const struct wanted *w)
 {
-	enum family family = (enum family)connection_info(l->connection)->to.ip.family;
+	enum family family = connection_family(connection_info(l->connection));
 	return link_fits(l, d) && l->pool == w->pool && !l->shunned &&
 	       (w->family == FAMILY_NONE || family == w->family) &&
 	       (w->share == FAMILY_NONE || family == w->share || (l->paths != NULL && l->share == w->share));

@@ -79,7 +79,10 @@ struct domain {
 	unsigned deliveries;	    /* that point here */
 	TAILQ_ENTRY(domain) unused; /* while nobody points here */
 	bool looking;
-	bool refused; /* the last look-up failed for good */
+	bool refused;	     /* the last look-up failed for good */
+	bool unreached;	     /* … found only what cannot be reached from here */
+	bool relayed;	     /* its mail goes to ipv4_relay or ipv6_relay, for that reason */
+	unsigned generation; /* reach_generation() when its addresses were looked over */
 	char name[];
 };
 
@@ -157,6 +160,7 @@ struct probe {
 	struct site *site;
 	struct dial *dial;
 	struct endpoint to;
+	enum family family; /* that the peer sees */
 };
 TAILQ_HEAD(probe_list, probe);
 
@@ -227,6 +231,10 @@ struct queue {
 	struct conf *conf;
 	struct store *store;
 	struct resolver *resolver;
+	struct reach *reach; /* what this host can reach: queue/reach/; NULL: everything */
+	unsigned reach_had;  /* families and NAT64, when it changed last */
+	bool waking;	     /* deferred mail is gone over: queue/reach/wake.h */
+	uint64_t wake_from;
 	struct mailbox *mailbox; /* the queue thread's */
 	struct ioloop *loops;
 	unsigned loop_count, next_loop;

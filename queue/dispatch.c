@@ -98,7 +98,7 @@ static bool other_path_left(const struct queue *q, const struct site *s, const s
 	if (dialling_answers_come(s, d))
 		return true;
 	for (unsigned i = 0; i < s->candidate_count; i++)
-		if (!site_was_tried(d, &s->candidates[i].to) && (enum family)s->candidates[i].to.ip.family != refused)
+		if (!site_was_tried(d, &s->candidates[i].to) && candidate_family(&s->candidates[i]) != refused)
 			return true;
 	return false;
 }
@@ -117,7 +117,8 @@ static void note_paths(struct queue *q, struct link *l, struct delivery *d)
 		free(l->paths);
 		l->paths = NULL;
 	} else {
-		struct path_try p = {.to = info->to, .preference = info->preference, .fault = FAULT_NONE};
+		struct path_try p = {
+			.to = info->to, .real = info->real, .preference = info->preference, .fault = FAULT_NONE};
 		snprintf(p.host, sizeof p.host, "%s", info->host);
 		settle_paths(q, d, &p, 1, 0);
 	}
@@ -212,22 +213,32 @@ static void on_unreadable(struct queue *q, struct delivery *d, struct work *w)
 	settle_end(q, d, r, 0);
 }
 
+/* The family that the peer at the address sees. */
+static enum family family_of(const struct site *s, const struct endpoint *to)
+{
+	for (unsigned i = 0; i < s->candidate_count; i++)
+		if (endpoint_equal(&s->candidates[i].to, to))
+			return candidate_family(&s->candidates[i]);
+	return (enum family)to->ip.family;
+}
+
 /* Every path of the attempt is slow at the same step: none is broken, and the next attempt has the RFC's times. */
 static void note_slow(struct queue *q, struct site *s, const struct tries *tries)
 {
 	s->slow_mail = true;
 	for (unsigned i = 0; i < tries->tried_count; i++)
-		memory_forgive(q->memory, s->lane.site, &tries->tried[i], core_now(q));
+		memory_forgive(q->memory, s->lane.site, &tries->tried[i], family_of(s, &tries->tried[i]), core_now(q));
 	LOG_INFO("site-slow", LF_STR("site", s->lane.site),
 		LF_STR("what", "every path is slow behind MAIL: the next attempt waits for one"));
 }
 
 /* What the end of a transaction says of its path. */
 static void note_end(struct queue *q, struct site *s, const struct delivery *d, const struct transaction *t,
-	const struct endpoint *to, bool refused)
+	const struct connection_info *via, bool refused)
 {
 	struct tries *tries = d->tries;
 	uint64_t now = core_now(q);
+	enum family family = connection_family(via);
 	bool slow = t->fault == FAULT_SILENT_LATER ||
 		    (t->end == TRANSACTION_ANSWERED && t->slowest_ms > q->conf->race.patience_mail);
 	tries->slow += slow;
@@ -235,9 +246,9 @@ static void note_end(struct queue *q, struct site *s, const struct delivery *d, 
 		pace_success(s, site_connections(q, s), now);
 		s->slow_mail = slow;
 		if (!refused && t->accepted > 0 && reply_class(&t->last) == 2)
-			memory_note_taken(q->memory, s->lane.site, (enum family)to->ip.family, now);
+			memory_note_taken(q->memory, s->lane.site, family, now);
 	} else if (t->fault != FAULT_NONE) {
-		memory_note_fault(q->memory, s->lane.site, to, t->fault, now);
+		memory_note_fault(q->memory, s->lane.site, &via->to, family, t->fault, now);
 		prober_changed(s);
 	}
 	if (slow && tries->slow > 1 && tries->slow == tries->sessions)
@@ -249,7 +260,7 @@ static void note_end(struct queue *q, struct site *s, const struct delivery *d, 
 static bool after_transaction(struct queue *q, struct site *s, struct delivery *d, struct work *w)
 {
 	const struct transaction *t = &w->transaction;
-	const struct endpoint to = connection_info(w->link->connection)->to;
+	const struct connection_info via = *connection_info(w->link->connection);
 	uint64_t now = core_now(q);
 	struct reply ended;
 	if (t->end == TRANSACTION_LOCAL) {
@@ -259,7 +270,7 @@ static bool after_transaction(struct queue *q, struct site *s, struct delivery *
 	d->tries->refusal_row = NULL;
 	take_answers(q, w);
 	bool refused = d->tries->refusal_row != NULL;
-	note_end(q, s, d, t, &to, refused);
+	note_end(q, s, d, t, &via, refused);
 	if (t->fault == FAULT_LOAD && !refused)
 		pace_load(s, s->links, now);
 	bool goes_on = !index_withdrawn(d->message) && may_begin(q);
@@ -271,8 +282,8 @@ static bool after_transaction(struct queue *q, struct site *s, struct delivery *
 	if (d->tries->left && t->end != TRANSACTION_UNKNOWN && goes_on && s->suspension == NULL &&
 		other_path_left(q, s, d, d->tries->sessions)) {
 		settle_interim(q, d);
-		d->tries->other = to.ip.family == FAMILY_IPV6 ? FAMILY_IPV4 : FAMILY_IPV6;
-		failover_begin(q, s, d, t, &to);
+		d->tries->other = connection_family(&via) == FAMILY_IPV6 ? FAMILY_IPV4 : FAMILY_IPV6;
+		failover_begin(q, s, d, t, &via);
 		go_other_way(q, s, d, w);
 		return false;
 	}
@@ -311,10 +322,11 @@ static void no_other_path(struct queue *q, struct site *s, struct delivery *d, c
 static void after_unstarted(struct queue *q, struct site *s, struct delivery *d, struct work *w)
 {
 	struct tries *t = d->tries;
+	const struct connection_info *via = connection_info(w->link->connection);
 	bool again = ++t->unstarted < 3;
 	if (w->link->sent == 1) /* it never took mail: others before this path */
-		memory_note_fault(q->memory, s->lane.site, &connection_info(w->link->connection)->to,
-			w->transaction.fault, core_now(q));
+		memory_note_fault(
+			q->memory, s->lane.site, &via->to, connection_family(via), w->transaction.fault, core_now(q));
 	if (t->tried_count > 0)
 		t->tried_count--; /* it was put there last */
 	if (t->sessions == 0 && (again || q->draining || index_withdrawn(d->message))) {
@@ -708,7 +720,7 @@ void dispatch_sweep_slice(struct queue *q, struct site *s)
 		d->state = DELIVERY_IDLE;
 		if (d->domain != NULL && d->domain->site != NULL && d->domain->site != s) {
 			dispatch_enqueue(q, d->domain->site, d);
-		} else if (d->domain != NULL && d->domain->refused) {
+		} else if (d->domain != NULL && (d->domain->refused || d->domain->unreached)) {
 			d->state = DELIVERY_DEFERRED; /* each is told so on its way */
 			d->due.kind = DUE_DELIVERY;
 			due_set(&q->due, &d->due, core_now(q));

@@ -211,6 +211,8 @@ int hops_start(struct hops **out, struct queue *q, const struct hops_wanted *wan
 		err = value_read_relay(&redirect, wanted->redirect) == 0 ? 0 : -EBADMSG;
 	if (err == 0 && wanted->redirect != NULL)
 		err = start_relay(h, q, &redirect);
+	else if (err == 0 && wanted->relay != NULL)
+		err = start_relay(h, q, wanted->relay);
 	else if (err == 0 && route != NULL && route->relay.count > 0)
 		err = start_relay(h, q, &route->relay);
 	else if (err == 0)

@@ -53,6 +53,7 @@ struct hops_wanted {
 	const char *domain;		/* lower case A-labels, or an address literal "[…]" */
 	const struct conf_route *route; /* NULL: by MX */
 	const char *redirect;		/* not NULL: these next hops and no route */
+	const struct conf_relay *relay; /* not NULL: these next hops in place of the route's; it outlives the call */
 };
 
 /* Starts the look-ups by q->conf. 0; -EINVAL: the domain is an address literal that cannot be read; -EBADMSG:

@@ -8,6 +8,7 @@
 
 #include "conf/clock.h"
 #include "conf/counter.h"
+#include "dns/nat64_finder.h"
 #include "queue/control/control.h"
 #include "queue/core.h"
 #include "queue/dispatch.h"
@@ -16,6 +17,9 @@
 #include "queue/path/binding.h"
 #include "queue/path/keep.h"
 #include "queue/path/pool.h"
+#include "queue/reach/reach.h"
+#include "queue/reach/wake.h"
+#include "queue/reach/watcher.h"
 #include "queue/reclaim.h"
 #include "queue/replay.h"
 #include "queue/route.h"
@@ -39,6 +43,8 @@ struct queue_thread {
 	struct submission_desk desk;
 	struct control *control;
 	struct oracle *oracle; /* NULL: not opened */
+	struct watcher *watcher;
+	struct nat64_finder *finder;
 	struct reclaim *reclaim;
 	uv_timer_t tick, next;
 	uv_prepare_t prepare;
@@ -98,12 +104,17 @@ static void on_stored(struct letter *letter)
 	submission_unref(s);
 }
 
-static void take_configuration(struct queue *q, struct conf *conf)
+static void take_configuration(struct queue_thread *t, struct conf *conf)
 {
+	struct queue *q = &t->q;
 	resolver_configure(q->resolver, conf);
 	memory_configure(q->memory, conf);
 	conf_unref(q->conf);
 	q->conf = conf;
+	nat64_finder_configure(t->finder, conf);
+	watcher_configure(t->watcher, conf);
+	if (reach_configure(q->reach, conf->families))
+		wake_all(q);
 }
 
 static void add_self_address(struct queue_thread *t, const struct ip *ip, uint16_t port)
@@ -150,6 +161,41 @@ static void find_self(struct queue_thread *t)
 	freeifaddrs(all);
 }
 
+static void on_host_changed(void *arg)
+{
+	struct queue_thread *t = arg;
+	find_self(t);
+	wake_all(&t->q);
+}
+
+static void on_prefixes(void *arg)
+{
+	struct queue_thread *t = arg;
+	size_t count;
+	const struct nat64_prefix *prefixes = nat64_prefixes(t->finder, &count);
+	if (reach_set_prefixes(t->q.reach, prefixes, count))
+		wake_all(&t->q);
+}
+
+/* What this host can reach. 0 or -ENOMEM. */
+static int open_reach(struct queue_thread *t)
+{
+	struct queue *q = &t->q;
+	q->reach = reach_new();
+	if (q->reach == NULL)
+		return -ENOMEM;
+	reach_configure(q->reach, q->conf->families);
+	int err = watcher_open(&t->watcher, &t->loop.uv, q->reach, q->conf, on_host_changed, t);
+	err = err ? err : nat64_finder_open(&t->finder, q->resolver, q->conf, on_prefixes, t);
+	if (err != 0)
+		return err;
+	size_t count;
+	const struct nat64_prefix *prefixes = nat64_prefixes(t->finder, &count);
+	reach_set_prefixes(q->reach, prefixes, count);
+	wake_all(q);
+	return 0;
+}
+
 static void configure_oracle(struct queue_thread *t)
 {
 	struct buf errors;
@@ -168,7 +214,7 @@ struct reload {
 static void on_reload(struct letter *letter)
 {
 	struct reload *r = LETTER_OF(letter, struct reload, letter);
-	take_configuration(&r->thread->q, r->conf);
+	take_configuration(r->thread, r->conf);
 	find_self(r->thread);
 	configure_oracle(r->thread);
 	free(r);
@@ -211,6 +257,7 @@ static void on_tick(uv_timer_t *timer)
 	keep_tick(q);
 	dispatch_turns(q);
 	dispatch_resume(q);
+	nat64_finder_tick(t->finder, q->clock());
 	reclaim_tick(t->reclaim);
 }
 
@@ -267,8 +314,9 @@ static void on_prepare(uv_prepare_t *prepare)
 	struct queue_thread *t = prepare->data;
 	struct queue *q = &t->q;
 	uint64_t began = uv_hrtime();
+	bool more = !q->draining && wake_slice(q);
 	uint64_t at = q->draining ? UINT64_MAX : schedule_run(q, SLICE);
-	bool more = reclaim_slice(t->reclaim);
+	more = reclaim_slice(t->reclaim) || more;
 	counter_raise(COUNTER_queue_slice_longest_us, (uv_hrtime() - began) / 1000);
 	if (t->done != NULL && !t->last_checkpoint)
 		end_if_at_rest(t);
@@ -316,6 +364,7 @@ static int open_state(struct queue_thread *t, struct buf *errors)
 	check_clock(q);
 	id_giver_init(&q->ids, ID_GIVER_QUEUE, store_id_floor_ms(q->store), store_id_ceiling_ms(q->store));
 	err = resolver_open(&q->resolver, &t->loop.uv, q->conf, errors);
+	err = err ? err : open_reach(t);
 	if (err == 0)
 		err = control_open(&t->control, &t->loop, q, errors);
 	return err;
@@ -504,19 +553,29 @@ static void on_control_closed(void *arg)
 {
 	struct queue_thread *t = arg;
 	route_stop(&t->q);
+	nat64_finder_close(t->finder);
 	if (t->q.resolver != NULL)
 		resolver_close(t->q.resolver, on_resolver_closed, t);
 	else
 		on_resolver_closed(t);
 }
 
-static void on_oracle_closed(void *arg)
+static void on_watcher_closed(void *arg)
 {
 	struct queue_thread *t = arg;
 	if (t->control != NULL)
 		control_close(t->control, on_control_closed, t);
 	else
 		on_control_closed(t);
+}
+
+static void on_oracle_closed(void *arg)
+{
+	struct queue_thread *t = arg;
+	if (t->watcher != NULL)
+		watcher_close(t->watcher, on_watcher_closed, t);
+	else
+		on_watcher_closed(t);
 }
 
 static void on_close(struct letter *letter)
@@ -544,6 +603,7 @@ static void free_state(struct queue_thread *t)
 	due_heap_fini(&q->due);
 	intern_fini(&q->reasons);
 	memory_free(q->memory);
+	reach_free(q->reach);
 	reclaim_free(t->reclaim);
 	if (store != NULL)
 		store_close(store);

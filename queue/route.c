@@ -6,9 +6,11 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "conf/counter.h"
 #include "queue/dispatch.h"
 #include "queue/index.h"
 #include "queue/path/pool.h"
+#include "queue/reach/way.h"
 #include "queue/settle.h"
 #include "queue/site.h"
 
@@ -22,7 +24,8 @@ bool route_is_fresh(const struct queue *q, const struct domain *domain)
 {
 	/* while it is asked anew the old answer is none */
 	return domain->site != NULL && domain->hops != NULL && domain->conf == q->conf &&
-	       domain->hops->state == MX_HOSTS && (!domain->hops->complete || q->clock() < domain->hops->expires_ms);
+	       domain->generation == reach_generation(q->reach) && domain->hops->state == MX_HOSTS &&
+	       (!domain->hops->complete || q->clock() < domain->hops->expires_ms);
 }
 
 static void point_to(struct domain *domain, struct site *s)
@@ -108,8 +111,36 @@ static void answer_waiting(struct queue *q, struct domain *domain, const struct 
 		d->route_ms = (uint32_t)(core_now(q) - domain->asked);
 		settle_all(q, d, r);
 	}
-	if (old != NULL && domain->refused)
+	if (old != NULL && (domain->refused || domain->unreached))
 		dispatch_sweep(q, old);
+}
+
+/* Would mail from there only go round and round? The next hop for a missing family may have this relay for the other.
+ */
+static bool goes_back(const struct site *s, const struct delivery *d)
+{
+	struct ip from;
+	if (*d->message->client == '\0' || ip_parse(&from, d->message->client) != 0)
+		return false;
+	for (unsigned i = 0; i < s->candidate_count; i++)
+		if (ip_equal(&s->candidates[i].to.ip, &from) || ip_equal(&s->candidates[i].real, &from))
+			return true;
+	return false;
+}
+
+/* To the site, unless it is the next hop for a missing family, and the one that has sent it here for want of the same:
+ * then it waits, as neither of the two can deliver it now. */
+static void enqueue(struct queue *q, struct domain *domain, struct delivery *d)
+{
+	struct reply r;
+	if (!domain->relayed || !goes_back(domain->site, d)) {
+		dispatch_enqueue(q, domain->site, d);
+		return;
+	}
+	COUNT(family_loops);
+	reply_set(&r, 451, "4.4.6", "%s cannot be reached from here, and its next hop for that, %s, has sent it here",
+		domain->name, domain->site->lane.site);
+	settle_all(q, d, &r);
 }
 
 /* The race may start: everybody to the site. */
@@ -125,8 +156,8 @@ static void go_to_site(struct queue *q, struct domain *domain)
 	due_clear(&q->due, &domain->due);
 	struct site *old = domain->site;
 	point_to(domain, s);
-	domain->refused = false;
-	site_take_addresses(s, domain->hops);
+	domain->refused = domain->unreached = false;
+	site_take_addresses(q->reach, s, domain->hops);
 	dispatch_refresh(q, s, domain->hops->complete);
 	if (old != NULL && old != s)
 		dispatch_refresh(q, old, true); /* nothing comes there any more */
@@ -134,7 +165,7 @@ static void go_to_site(struct queue *q, struct domain *domain)
 	while ((d = TAILQ_FIRST(&domain->waiting)) != NULL) {
 		index_detach(q, d);
 		d->route_ms = (uint32_t)(core_now(q) - domain->asked);
-		dispatch_enqueue(q, s, d);
+		enqueue(q, domain, d);
 	}
 	if (old != NULL && old != s)
 		dispatch_sweep(q, old);
@@ -153,7 +184,9 @@ static bool better_may_come(struct queue *q, const struct domain *domain)
 	for (size_t i = 0; i < 2 * h->count; i++) {
 		const struct hop_host *host = &h->hosts[i / 2];
 		for (size_t k = 0; k < host->host->family[i % 2].count; k++) {
-			struct candidate c = {.to = {.ip = host->host->family[i % 2].items[k], .port = host->port}};
+			struct candidate c = {.to.port = host->port};
+			if (!way_to(q->reach, &host->host->family[i % 2].items[k], &c))
+				continue;
 			memory_fill(q->memory, s->lane.site, &c, core_now(q));
 			if (!c.doubtful)
 				return false;
@@ -162,11 +195,73 @@ static bool better_may_come(struct queue *q, const struct domain *domain)
 	return true;
 }
 
+static void look(struct queue *q, struct domain *domain);
+static void refuse(struct queue *q, struct domain *domain, int err);
+static void on_hops(void *arg, struct hops *h);
+
+/* The route of a domain's mail; NULL: none, or an operator names the next hops. */
+static const struct conf_route *route_of(const struct queue *q, const struct domain *domain)
+{
+	return domain->name[0] == REDIRECT_MARK ? NULL : conf_route(q->conf, domain->name);
+}
+
+/* The next hops for what cannot be reached itself; NULL: none. Of a destination with both families, neither of which
+ * can be reached, those for IPv6 go first. */
+static const struct conf_relay *family_relay(const struct queue *q, const struct domain *domain, enum family family)
+{
+	const struct conf_route *route = route_of(q, domain);
+	if (domain->relayed || domain->name[0] == REDIRECT_MARK)
+		return NULL;
+	const struct conf_relay *ipv6 = policy_family_relay(q->conf, route, FAMILY_IPV6);
+	const struct conf_relay *ipv4 = policy_family_relay(q->conf, route, FAMILY_IPV4);
+	return family == FAMILY_IPV4 ? ipv4 : family == FAMILY_IPV6 || ipv6 != NULL ? ipv6 : ipv4;
+}
+
+/* All answers are there, and no address can be reached from here: to the next hop for that, or it waits, with exactly
+ * that reason. */
+static void unreached(struct queue *q, struct domain *domain)
+{
+	char why[WAY_WHY], what[HOST_TEXT + 64];
+	struct hops *h = domain->hops;
+	const struct conf_relay *relay = family_relay(q, domain, way_family(h));
+	struct reply r;
+	COUNT(unreached);
+	way_why(q->reach, h, why);
+	domain->hops = NULL;
+	domain->generation = reach_generation(q->reach);
+	if (relay != NULL) {
+		const struct hops_wanted wanted = {
+			.domain = domain->name, .route = route_of(q, domain), .relay = relay};
+		COUNT(family_relayed);
+		LOG_INFO("family-relay", LF_STR("domain", domain->name), LF_STR("next_hop", relay->items[0].host),
+			LF_STR("why", why));
+		hops_free(h);
+		domain->relayed = true;
+		int err = hops_start(&domain->hops, q, &wanted, on_hops, domain);
+		if (err != 0)
+			refuse(q, domain, err);
+		else
+			look(q, domain);
+		return;
+	}
+	snprintf(what, sizeof what, domain->relayed ? "the next hop for %s" : "%s",
+		domain->name + (domain->name[0] == REDIRECT_MARK));
+	reply_set(&r, 451, "4.4.4", "%s %s", what, why);
+	hops_free(h);
+	domain->unreached = true;
+	answer_waiting(q, domain, &r);
+}
+
 static void look(struct queue *q, struct domain *domain)
 {
 	struct hops *h = domain->hops;
 	if (h->state == MX_PENDING)
 		return;
+	if (h->state == MX_HOSTS && !way_any(q->reach, h)) {
+		if (h->complete)
+			unreached(q, domain);
+		return; /* else the other family's addresses may still come */
+	}
 	if (h->state != MX_HOSTS) {
 		struct reply r;
 		reply_set(&r, (unsigned)h->code, h->enhanced, "%s", h->reason);
@@ -217,11 +312,10 @@ static void refuse(struct queue *q, struct domain *domain, int err)
 
 static void ask(struct queue *q, struct domain *domain)
 {
-	bool redirect = domain->name[0] == REDIRECT_MARK;
 	const struct hops_wanted wanted = {
 		.domain = domain->name,
-		.route = redirect ? NULL : conf_route(q->conf, domain->name),
-		.redirect = redirect ? domain->name + 1 : NULL,
+		.route = route_of(q, domain),
+		.redirect = domain->name[0] == REDIRECT_MARK ? domain->name + 1 : NULL,
 	};
 	hops_free(domain->hops);
 	domain->hops = NULL;
@@ -230,6 +324,8 @@ static void ask(struct queue *q, struct domain *domain)
 		domain->conf = conf_ref(q->conf);
 	}
 	domain->looking = true;
+	domain->relayed = false;
+	domain->generation = reach_generation(q->reach);
 	domain->asked = core_now(q);
 	if (domain->name[0] == '\0' && (wanted.route == NULL || wanted.route->relay.count == 0)) {
 		struct reply r;
@@ -308,7 +404,7 @@ void route_delivery(struct queue *q, struct delivery *d)
 	d->told = false;
 	if (route_is_fresh(q, domain)) {
 		d->route_ms = 0;
-		dispatch_enqueue(q, domain->site, d);
+		enqueue(q, domain, d);
 		return;
 	}
 	d->state = DELIVERY_ROUTING;

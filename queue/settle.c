@@ -79,7 +79,7 @@ static const char *row_event(const struct tries *t, uint8_t status)
 	return status == RCPT_DELIVERED ? "delivered" : status == RCPT_FAILED ? "failed" : "deferred";
 }
 
-static void count_row(const struct tries *t, uint8_t status, uint8_t family)
+static void count_row(const struct tries *t, uint8_t status, const struct path_try *used)
 {
 	if (t->discarded) {
 		COUNT(recipients_discarded);
@@ -89,7 +89,9 @@ static void count_row(const struct tries *t, uint8_t status, uint8_t family)
 		COUNT(recipients_deferred);
 	} else {
 		COUNT(recipients_delivered);
-		if (family == FAMILY_IPV6)
+		if (used != NULL && used->real.family != FAMILY_NONE)
+			COUNT(delivered_nat64);
+		else if (used != NULL && used->to.ip.family == FAMILY_IPV6)
 			COUNT(delivered_ipv6);
 		else
 			COUNT(delivered_ipv4);
@@ -111,12 +113,13 @@ static void log_rows(const struct queue *q, const struct delivery *d)
 		const struct attempt_rcpt *row = &a->rcpts[i];
 		struct delivery *owner;
 		const struct rcpt *r = message_rcpt(d->message, row->index, &owner);
-		count_row(t, row->status, p ? p->to.ip.family : FAMILY_NONE);
+		count_row(t, row->status, p);
 		LOG_INFO(row_event(t, row->status), LF_ID("id", m->id), LF_ADDRESS("from", m->sender),
 			LF_ADDRESS("to", r ? r->address : ""), LF_STR("site", *a->site ? a->site : NULL),
 			LF_STR("host", p && p->host[0] ? p->host : NULL), LF_ENDPOINT("address", p ? &p->to : NULL),
-			LF_FAMILY("family", p ? p->to.ip.family : 0), LF_MS("queue", all > known ? all - known : 0),
-			LF_MS("route", d->route_ms), LF_MS("race", t->race_ms), LF_MS("transfer", t->transfer_ms),
+			LF_FAMILY("family", p ? path_family(p) : 0), LF_STR("via", p ? path_via(p) : NULL),
+			LF_MS("queue", all > known ? all - known : 0), LF_MS("route", d->route_ms),
+			LF_MS("race", t->race_ms), LF_MS("transfer", t->transfer_ms),
 			LF_NUM("attempts", d->attempts + (t->waiting ? 0u : 1u)),
 			LF_STR("next", row->status == RCPT_QUEUED && a->next_ms ? clock_stamp(a->next_ms, next) : NULL),
 			LF_STR("reply", reply_format(&a->replies[row->reply], reply, sizeof reply)));

@@ -9,6 +9,7 @@
 #include "conf/counter.h"
 #include "queue/pace.h"
 #include "queue/path/pool.h"
+#include "queue/reach/way.h"
 #include "queue/suspension.h"
 
 enum { SITES_KEPT = 20000, SMTP_PORT = 25 };
@@ -237,7 +238,7 @@ static unsigned keep_pending(const struct site *s, const struct hops *hops, stru
 		const struct candidate *c = &s->candidates[i];
 		for (size_t k = 0; k < hops->count; k++) {
 			const struct mx_host *h = hops->hosts[k].host;
-			if (h->family[c->to.ip.family == FAMILY_IPV6].state != MX_PART_PENDING ||
+			if (h->family[candidate_family(c) == FAMILY_IPV6].state != MX_PART_PENDING ||
 				hops->hosts[k].preference != c->preference || hops->hosts[k].port != c->to.port ||
 				strcmp(h->name, c->host) != 0)
 				continue;
@@ -248,7 +249,16 @@ static unsigned keep_pending(const struct site *s, const struct hops *hops, stru
 	return n;
 }
 
-void site_take_addresses(struct site *s, const struct hops *hops)
+/* A DNS64 server and this relay make the same address of an IPv4 one. */
+static bool is_there(const struct candidate *all, unsigned n)
+{
+	for (unsigned i = 0; i < n; i++)
+		if (all[i].preference == all[n].preference && endpoint_equal(&all[i].to, &all[n].to))
+			return true;
+	return false;
+}
+
+void site_take_addresses(const struct reach *r, struct site *s, const struct hops *hops)
 {
 	struct candidate *all = calloc(CANDIDATES_MAX, sizeof *all);
 	if (all == NULL)
@@ -264,10 +274,9 @@ void site_take_addresses(struct site *s, const struct hops *hops)
 					continue;
 				more = 1;
 				all[n] = (struct candidate){
-					.to = {.ip = h->family[f].items[round], .port = hops->hosts[i].port},
-					.preference = hops->hosts[i].preference};
+					.to = {.port = hops->hosts[i].port}, .preference = hops->hosts[i].preference};
 				snprintf(all[n].host, sizeof all[n].host, "%s", h->name);
-				n++;
+				n += way_to(r, &h->family[f].items[round], &all[n]) && !is_there(all, n);
 			}
 	}
 	if (n == 0) {
@@ -290,15 +299,15 @@ bool site_was_tried(const struct delivery *d, const struct endpoint *to)
 }
 
 /* Is the delivery to go over the other family, because it was refused for this one? */
-static bool is_refused(const struct delivery *d, const struct endpoint *to)
+static bool is_refused(const struct delivery *d, const struct candidate *c)
 {
-	return d != NULL && d->tries != NULL && d->tries->refused == (enum family)to->ip.family;
+	return d != NULL && d->tries != NULL && d->tries->refused == candidate_family(c);
 }
 
 static bool goes_first(struct queue *q, const struct site *s, const struct delivery *d, const struct candidate *c)
 {
 	if (d != NULL && d->tries != NULL && d->tries->other != FAMILY_NONE)
-		return c->to.ip.family == d->tries->other && !c->doubtful;
+		return candidate_family(c) == d->tries->other && !c->doubtful;
 	if (d != NULL && d->greylisted != NULL)
 		return endpoint_equal(d->greylisted, &c->to);
 	/* what has just failed does not go first, whatever the route prefers */
@@ -307,14 +316,14 @@ static bool goes_first(struct queue *q, const struct site *s, const struct deliv
 		prefer = pool_family(q, d);
 	if (prefer == FAMILY_NONE)
 		prefer = memory_quicker(q->memory, s->lane.site);
-	return c->to.ip.family == prefer && !c->doubtful;
+	return candidate_family(c) == prefer && !c->doubtful;
 }
 
 bool site_offers(struct queue *q, const struct site *s, const struct delivery *d, enum family family)
 {
 	for (unsigned i = 0; i < s->candidate_count; i++) {
 		struct candidate c = s->candidates[i];
-		if ((enum family)c.to.ip.family != family || site_was_tried(d, &c.to) ||
+		if (candidate_family(&c) != family || site_was_tried(d, &c.to) ||
 			memory_open(q->memory, &c.to) >= q->conf->limits.address_connections)
 			continue;
 		memory_fill(q->memory, s->lane.site, &c, core_now(q));
@@ -330,7 +339,7 @@ unsigned site_candidates(
 	unsigned n = 0;
 	*full = false;
 	for (unsigned i = 0; i < s->candidate_count; i++) {
-		if (site_was_tried(d, &s->candidates[i].to) || is_refused(d, &s->candidates[i].to))
+		if (site_was_tried(d, &s->candidates[i].to) || is_refused(d, &s->candidates[i]))
 			continue;
 		if (memory_open(q->memory, &s->candidates[i].to) >= q->conf->limits.address_connections) {
 			*full = true;

@@ -14,7 +14,7 @@ struct site *site_get(struct queue *q, const struct hops *h);
 uint64_t site_connections(const struct queue *q, const struct site *s);
 struct site *site_find(const struct queue *q, const char *name);
 /* Takes up the addresses that the answer has. */
-void site_take_addresses(struct site *s, const struct hops *h);
+void site_take_addresses(const struct reach *r, struct site *s, const struct hops *h);
 /* Has the delivery's attempt (`d` may be NULL) used the address already? */
 bool site_was_tried(const struct delivery *d, const struct endpoint *to);
 /* Has the site an address of the family that is not doubtful, has room, and was not tried in the delivery's attempt? */

@@ -145,19 +145,26 @@ static json_t *reply_of(const struct reply *r)
 		"{s:i,s:o,s:o}", "code", (int)r->code, "enhanced", text_of(r->enhanced), "text", text_of(r->text));
 }
 
-static const char *family_word(const struct ip *ip)
+static const char *family_word(enum family family)
 {
-	return ip->family == FAMILY_IPV6 ? "ipv6" : "ipv4";
+	return family == FAMILY_IPV6 ? "ipv6" : "ipv4";
+}
+
+/* The IPv4 address behind NAT64; NULL: none. */
+static const char *behind(const struct ip *real, char out[IP_TEXT])
+{
+	return real->family != FAMILY_NONE ? ip_format(real, out) : NULL;
 }
 
 static json_t *path_of(const struct path_try *p, const char *type)
 {
-	char at[ENDPOINT_TEXT];
+	char at[ENDPOINT_TEXT], real[IP_TEXT];
 	bool connected = p->connect_ms != UINT32_MAX, greeted = p->greeting_ms != UINT32_MAX;
-	return json_pack("{s:s*,s:o,s:s,s:s,s:i,s:s,s:s,s:o,s:o*,s:o*,s:o,s:o}", "type", type, "host", text_of(p->host),
-		"address", endpoint_format(&p->to, at), "family", family_word(&p->to.ip), "preference",
-		(int)p->preference, "fault", fault_word(p->fault), "fault_text", fault_text(p->fault), "started_ms",
-		number(p->started_ms), "connect_ms", connected ? number(p->connect_ms) : NULL, "greeting_ms",
+	return json_pack("{s:s*,s:o,s:s,s:s,s:s*,s:s*,s:i,s:s,s:s,s:o,s:o*,s:o*,s:o,s:o}", "type", type, "host",
+		text_of(p->host), "address", endpoint_format(&p->to, at), "family", family_word(path_family(p)), "via",
+		path_via(p), "real", behind(&p->real, real), "preference", (int)p->preference, "fault",
+		fault_word(p->fault), "fault_text", fault_text(p->fault), "started_ms", number(p->started_ms),
+		"connect_ms", connected ? number(p->connect_ms) : NULL, "greeting_ms",
 		greeted ? number(p->greeting_ms) : NULL, "total_ms", number(p->total_ms), "reply", reply_of(&p->reply));
 }
 
@@ -316,11 +323,13 @@ int control_put_route(struct buf *out, const char *text)
 
 int control_put_candidate(struct buf *out, const struct trace_candidate *c)
 {
-	char at[ENDPOINT_TEXT];
-	return put_line(out, json_pack("{s:s,s:o,s:s,s:s,s:i,s:b,s:o,s:o}", "type", "candidate", "host",
+	char at[ENDPOINT_TEXT], real[IP_TEXT];
+	const char *ipv4 = behind(&c->c.real, real);
+	return put_line(out, json_pack("{s:s,s:o,s:s,s:s,s:s*,s:s*,s:i,s:b,s:o,s:o}", "type", "candidate", "host",
 				     text_of(c->c.host), "address", endpoint_format(&c->c.to, at), "family",
-				     family_word(&c->c.to.ip), "preference", (int)c->c.preference, "usable",
-				     (int)c->usable, "why", text_of(c->why), "history", text_of(c->history)));
+				     family_word(candidate_family(&c->c)), "via", ipv4 ? "nat64" : NULL, "real", ipv4,
+				     "preference", (int)c->c.preference, "usable", (int)c->usable, "why",
+				     text_of(c->why), "history", text_of(c->history)));
 }
 
 int control_put_path(struct buf *out, const struct path_try *p)

@@ -10,6 +10,7 @@
 #include "queue/control/inspect.h"
 #include "queue/hops.h"
 #include "queue/pace.h"
+#include "queue/reach/way.h"
 #include "queue/site.h"
 
 struct trace {
@@ -118,7 +119,7 @@ static bool goes_before(const struct trace_candidate *a, const struct trace_cand
 		return b->c.doubtful;
 	if (a->c.first != b->c.first)
 		return a->c.first;
-	return a->c.to.ip.family > b->c.to.ip.family;
+	return candidate_family(&a->c) > candidate_family(&b->c);
 }
 
 static unsigned show_candidates(struct trace *t)
@@ -162,7 +163,7 @@ static void on_dial(struct dial *d)
 	const struct path_try *winner = d->used >= 0 ? &d->paths[d->used] : NULL;
 	if (winner != NULL)
 		snprintf(line, sizeof line, "greeted by %s %s over %s after %u ms", winner->host,
-			endpoint_format(&winner->to, to), winner->to.ip.family == FAMILY_IPV6 ? "IPv6" : "IPv4",
+			endpoint_format(&winner->to, to), path_family(winner) == FAMILY_IPV6 ? "IPv6" : "IPv4",
 			d->took_ms);
 	else
 		snprintf(line, sizeof line, "no path works (%u tried, %u ms)", d->path_count, d->took_ms);
@@ -200,7 +201,7 @@ static void on_answers(struct trace *t)
 {
 	struct queue *q = t->queue;
 	struct hops *h = t->hops;
-	char line[sizeof h->reason + 32];
+	char line[sizeof h->reason + 32], why[WAY_WHY];
 	if (h->state == MX_FAILED || h->state == MX_DEFERRED) {
 		snprintf(line, sizeof line, "%d %s %s", h->code, h->enhanced, h->reason);
 		finish(t, h->state == MX_FAILED ? -ENOENT : -EAGAIN, line);
@@ -217,7 +218,9 @@ static void on_answers(struct trace *t)
 		t->site.own = known->own;
 		t->site.policy = known->policy;
 	}
-	site_take_addresses(&t->site, h);
+	site_take_addresses(t->queue->reach, &t->site, h);
+	if (!way_any(t->queue->reach, h))
+		say(t, "no way from here: it %s", way_why(t->queue->reach, h, why));
 	unsigned n = show_candidates(t);
 	if (t->connect) {
 		begin_race(t);

@@ -526,6 +526,7 @@ static struct connection *make(const struct connection_setup *s)
 	c->owner_arg = s->arg;
 	c->attempt = s->attempt;
 	c->info.to = s->candidate->to;
+	c->info.real = s->candidate->real;
 	c->info.preference = s->candidate->preference;
 	c->info.loop = s->loop->number;
 	snprintf(c->info.host, sizeof c->info.host, "%s", s->candidate->host);

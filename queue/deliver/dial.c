@@ -114,8 +114,8 @@ static void end_path(struct dialling *g, size_t attempt, enum fault fault, const
 
 	char words[REPLY_TEXT_MAX + 32];
 	LOG_DEBUG("path", LF_STR("site", g->dial->lane.site), LF_STR("host", p->host), LF_ENDPOINT("to", &p->to),
-		LF_FAMILY("family", p->to.ip.family), LF_STR("fault", fault_word(fault)), LF_MS("took", p->total_ms),
-		LF_STR("reply", reply_format(&p->reply, words, sizeof words)));
+		LF_FAMILY("family", path_family(p)), LF_STR("via", path_via(p)), LF_STR("fault", fault_word(fault)),
+		LF_MS("took", p->total_ms), LF_STR("reply", reply_format(&p->reply, words, sizeof words)));
 
 	if (g->dial->progress == NULL)
 		return;
@@ -159,6 +159,8 @@ static void finish(struct dialling *g, int winner, bool slow)
 	d->took_ms = since(g->begun_ms, now_ms(g));
 	if (winner < 0)
 		COUNT(races_failed);
+	else if (d->paths[winner].real.family != FAMILY_NONE)
+		COUNT(wins_nat64);
 	else if (d->paths[winner].to.ip.family == FAMILY_IPV4)
 		COUNT(wins_ipv4);
 	else
@@ -250,13 +252,16 @@ static int start_attempt(struct dialling *g, const struct race_step *s)
 	g->attempts[i] = NULL;
 	g->paths[i] = (struct path_try){
 		.to = c->to,
+		.real = c->real,
 		.preference = c->preference,
 		.started_ms = since(g->begun_ms, now_ms(g)),
 		.connect_ms = UINT32_MAX,
 		.greeting_ms = UINT32_MAX,
 	};
 	snprintf(g->paths[i].host, sizeof g->paths[i].host, "%s", c->host);
-	if (c->to.ip.family == FAMILY_IPV4)
+	if (c->real.family != FAMILY_NONE)
+		COUNT(attempts_nat64);
+	else if (c->to.ip.family == FAMILY_IPV4)
 		COUNT(attempts_ipv4);
 	else
 		COUNT(attempts_ipv6);

@@ -66,12 +66,18 @@ void dial_free(struct dial *d); /* before dial_start() or after `done`; NULL is 
 
 struct connection_info {
 	struct endpoint to; /* peer */
+	struct ip real;	    /* as in struct path_try: the IPv4 address behind NAT64 */
 	char host[HOST_TEXT];
 	uint16_t preference;
 	struct capabilities peer;
 	unsigned loop; /* number of its I/O loop */
 };
 const struct connection_info *connection_info(const struct connection *c);
+/* The family that the peer sees: IPv4 behind NAT64. */
+static inline enum family connection_family(const struct connection_info *info)
+{
+	return (enum family)(info->real.family != FAMILY_NONE ? info->real.family : info->to.ip.family);
+}
 void connection_set_arg(struct connection *c, void *arg);
 void *connection_arg(const struct connection *c);
 

@@ -11,6 +11,7 @@
 /* One address of one MX host, with what history knows of it. */
 struct candidate {
 	struct endpoint to;
+	struct ip real; /* FAMILY_NONE, or the IPv4 address to which `to` leads through NAT64: as in struct path_try */
 	char host[HOST_TEXT];
 	uint16_t preference;
 	bool doubtful; /* its last attempts failed: goes behind the others of its preference */
@@ -21,6 +22,9 @@ struct candidate {
 };
 
 enum { CANDIDATES_MAX = 64 };
+
+/* The family that the peer sees: a synthesised address is IPv4 for policy, PTR and all that is told of a family. */
+enum family candidate_family(const struct candidate *c);
 
 enum lane_security { LANE_PLAIN };
 

@@ -84,7 +84,7 @@ int race_add(struct race *r, const struct candidate *c)
 		const struct candidate *other = &r->runners[i].c;
 		if (endpoint_equal(&other->to, &c->to))
 			return 0;
-		ordinal += other->to.ip.family == c->to.ip.family && strcmp(other->host, c->host) == 0;
+		ordinal += candidate_family(other) == candidate_family(c) && strcmp(other->host, c->host) == 0;
 	}
 	if (r->count == CANDIDATES_MAX)
 		return -E2BIG;
@@ -127,8 +127,8 @@ static bool is_before(const struct runner *a, const struct runner *b, uint8_t fa
 		return a->attempt < b->attempt;
 	if (rank(&a->c) != rank(&b->c))
 		return rank(&a->c) < rank(&b->c);
-	if (a->c.to.ip.family != b->c.to.ip.family)
-		return a->c.to.ip.family == family;
+	if (candidate_family(&a->c) != candidate_family(&b->c))
+		return candidate_family(&a->c) == family;
 	if (a->ordinal != b->ordinal)
 		return a->ordinal < b->ordinal;
 	return a->host_key < b->host_key;
@@ -294,7 +294,7 @@ static struct race_step start(struct race *r, struct runner *runner, uint64_t no
 	r->under_way++;
 	r->last_start_ms = now_ms;
 	r->at_once = false;
-	r->last_family = runner->c.to.ip.family;
+	r->last_family = candidate_family(&runner->c);
 	return (struct race_step){.action = RACE_START, .attempt = attempt, .candidate = index};
 }
 

@@ -6,7 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { ATTEMPT_VERSION = 1 };
+/* Version 1 had no real addresses behind NAT64; it is still read. */
+enum { ATTEMPT_VERSION = 2 };
 
 static const struct {
 	const char *word;
@@ -42,6 +43,27 @@ bool fault_is_path(enum fault f)
 	default:
 		return true;
 	}
+}
+
+enum family path_family(const struct path_try *p)
+{
+	return (enum family)(p->real.family != FAMILY_NONE ? p->real.family : p->to.ip.family);
+}
+
+const char *path_via(const struct path_try *p)
+{
+	return p->real.family != FAMILY_NONE ? "nat64" : NULL;
+}
+
+const char *path_format(const struct path_try *p, char out[PATH_TEXT])
+{
+	char to[ENDPOINT_TEXT], real[IP_TEXT];
+	endpoint_format(&p->to, to);
+	if (p->real.family != FAMILY_NONE)
+		snprintf(out, PATH_TEXT, "IPv4 %s through NAT64 %s", ip_format(&p->real, real), to);
+	else
+		snprintf(out, PATH_TEXT, "%s over %s", to, p->to.ip.family == FAMILY_IPV6 ? "IPv6" : "IPv4");
+	return out;
 }
 
 struct attempt *attempt_new(uint64_t when_ms, const char *site)
@@ -172,10 +194,23 @@ static void get_reply(struct reader *r, struct reply *out)
 	get_text(r, out->text, sizeof out->text);
 }
 
+static int put_ip(struct buf *out, const struct ip *ip)
+{
+	int err = buf_append_u8(out, ip->family);
+	return err ? err : buf_append(out, ip->bytes, sizeof ip->bytes);
+}
+
+static void get_ip(struct reader *r, struct ip *ip)
+{
+	ip->family = reader_u8(r);
+	const uint8_t *bytes = reader_bytes(r, sizeof ip->bytes);
+	if (bytes != NULL)
+		memcpy(ip->bytes, bytes, sizeof ip->bytes);
+}
+
 static int put_path(struct buf *out, const struct path_try *p)
 {
-	int err = buf_append_u8(out, p->to.ip.family);
-	err = err ? err : buf_append(out, p->to.ip.bytes, sizeof p->to.ip.bytes);
+	int err = put_ip(out, &p->to.ip);
 	err = err ? err : buf_append_u16(out, p->to.port);
 	err = err ? err : put_text(out, p->host);
 	err = err ? err : buf_append_u16(out, p->preference);
@@ -184,15 +219,13 @@ static int put_path(struct buf *out, const struct path_try *p)
 	err = err ? err : buf_append_u32(out, p->connect_ms);
 	err = err ? err : buf_append_u32(out, p->greeting_ms);
 	err = err ? err : buf_append_u32(out, p->total_ms);
-	return err ? err : put_reply(out, &p->reply);
+	err = err ? err : put_reply(out, &p->reply);
+	return err ? err : put_ip(out, &p->real);
 }
 
-static void get_path(struct reader *r, struct path_try *p)
+static void get_path(struct reader *r, struct path_try *p, unsigned version)
 {
-	p->to.ip.family = reader_u8(r);
-	const uint8_t *bytes = reader_bytes(r, sizeof p->to.ip.bytes);
-	if (bytes != NULL)
-		memcpy(p->to.ip.bytes, bytes, sizeof p->to.ip.bytes);
+	get_ip(r, &p->to.ip);
 	p->to.port = reader_u16(r);
 	get_text(r, p->host, sizeof p->host);
 	p->preference = reader_u16(r);
@@ -205,6 +238,10 @@ static void get_path(struct reader *r, struct path_try *p)
 	p->greeting_ms = reader_u32(r);
 	p->total_ms = reader_u32(r);
 	get_reply(r, &p->reply);
+	if (version > 1)
+		get_ip(r, &p->real);
+	if (p->real.family != FAMILY_NONE && p->real.family != FAMILY_IPV4)
+		r->bad = 1;
 }
 
 int attempt_encode(const struct attempt *a, struct buf *out)
@@ -244,7 +281,7 @@ static void get_rcpts(struct reader *r, struct attempt *a)
 	}
 }
 
-static int get_arrays(struct reader *r, struct attempt *a)
+static int get_arrays(struct reader *r, struct attempt *a, unsigned version)
 {
 	a->path_count = reader_u16(r);
 	if (r->bad || a->path_count > ATTEMPT_PATHS_MAX || a->used >= a->path_count || a->used < -1)
@@ -253,7 +290,7 @@ static int get_arrays(struct reader *r, struct attempt *a)
 	if (a->paths == NULL)
 		return -ENOMEM;
 	for (unsigned i = 0; !r->bad && i < a->path_count; i++)
-		get_path(r, &a->paths[i]);
+		get_path(r, &a->paths[i], version);
 	a->reply_count = reader_u16(r);
 	if (r->bad || a->reply_count > ATTEMPT_REPLIES_MAX)
 		return -EBADMSG;
@@ -276,7 +313,8 @@ int attempt_decode(struct attempt **out, const void *p, size_t n)
 {
 	struct reader r;
 	reader_init(&r, p, n);
-	if (reader_u8(&r) != ATTEMPT_VERSION)
+	unsigned version = reader_u8(&r);
+	if (version < 1 || version > ATTEMPT_VERSION)
 		return -EBADMSG;
 	struct attempt *a = attempt_new(reader_u64(&r), "");
 	if (a == NULL)
@@ -285,7 +323,7 @@ int attempt_decode(struct attempt **out, const void *p, size_t n)
 	a->next_ms = reader_u64(&r);
 	get_text(&r, a->site, sizeof a->site);
 	a->used = (int16_t)reader_u16(&r);
-	int err = get_arrays(&r, a);
+	int err = get_arrays(&r, a, version);
 	if (err != 0) {
 		attempt_free(a);
 		return err;

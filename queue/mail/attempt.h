@@ -55,6 +55,8 @@ enum { HOST_TEXT = 254 };
 /* One path tried: an address of an MX host, until it was ready for MAIL or failed. */
 struct path_try {
 	struct endpoint to;
+	struct ip
+		real; /* FAMILY_NONE: `to` is the peer; else `to` leads through NAT64 (RFC 6146) to this IPv4 address */
 	char host[HOST_TEXT]; /* MX host's name; "" for a literal */
 	uint16_t preference;
 	enum fault fault;     /* FAULT_NONE: ready for MAIL */
@@ -64,6 +66,16 @@ struct path_try {
 	uint32_t total_ms;    /* from its own start until ready or given up */
 	struct reply reply;   /* the peer's words, or ours for what the system said ("Connection refused") */
 };
+
+/* The family that the peer sees: IPv4 behind NAT64. For policy, history and statistics. */
+enum family path_family(const struct path_try *p);
+
+/* "nat64", or NULL: for the log's field `via` */
+const char *path_via(const struct path_try *p);
+
+enum { PATH_TEXT = IP_TEXT + IP_TEXT + 32 };
+/* "[2001:db8::1]:25 over IPv6", or "IPv4 192.0.2.1 through NAT64 [64:ff9b::c000:201]:25" */
+const char *path_format(const struct path_try *p, char out[PATH_TEXT]);
 
 enum rcpt_status { RCPT_QUEUED, RCPT_DELIVERED, RCPT_FAILED };
 

@@ -60,11 +60,12 @@ static void put_original(struct draft *d, const struct notice_rcpt *r)
 static void put_remote(struct draft *d, const struct path_try *used)
 {
 	char at[IP_TEXT];
+	const struct ip *ip = used->real.family != FAMILY_NONE ? &used->real : &used->to.ip;
 	if (used->host[0] != '\0')
 		draft_wrapped(d, "Remote-MTA: dns; ", " ", used->host);
 	else
-		draft_put(d, "Remote-MTA: dns; [%s%s]\r\n", used->to.ip.family == FAMILY_IPV6 ? "IPv6:" : "",
-			ip_format(&used->to.ip, at));
+		draft_put(
+			d, "Remote-MTA: dns; [%s%s]\r\n", ip->family == FAMILY_IPV6 ? "IPv6:" : "", ip_format(ip, at));
 }
 
 static void put_rcpt(struct draft *d, const struct notice *in, const struct notice_rcpt *r, bool full)

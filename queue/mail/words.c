@@ -207,27 +207,21 @@ static const char *reply_words(char out[DRAFT_CLEAN], const struct reply *r)
 	return out;
 }
 
-static const char *family_word(const struct endpoint *e)
-{
-	return e->ip.family == FAMILY_IPV6 ? "IPv6" : "IPv4";
-}
-
 static void put_answer(struct draft *d, const struct notice *in, const struct notice_rcpt *r)
 {
-	char words[DRAFT_CLEAN], at[ENDPOINT_TEXT];
+	char words[DRAFT_CLEAN], at[PATH_TEXT];
 	draft_wrapped(d, "    ", "    ", reply_words(words, r->reply));
 	const struct path_try *used = notice_path(in);
 	if (used != NULL && r->reply->code != 0) {
 		draft_wrapped(d, "    (answer of ", "    ", used->host[0] ? used->host : "the server");
-		draft_put(d, "    at %s, over %s)\r\n", endpoint_format(&used->to, at), family_word(&used->to));
+		draft_put(d, "    at %s)\r\n", path_format(used, at));
 	}
 }
 
 static void put_path(struct draft *d, const struct path_try *t)
 {
-	char at[ENDPOINT_TEXT], line[LINE], span[CLOCK_SPAN], words[DRAFT_CLEAN];
-	snprintf(line, sizeof line, "%s%s%s over %s: %s (%s)", t->host, t->host[0] ? " at " : "",
-		endpoint_format(&t->to, at), family_word(&t->to),
+	char at[PATH_TEXT], line[LINE], span[CLOCK_SPAN], words[DRAFT_CLEAN];
+	snprintf(line, sizeof line, "%s%s%s: %s (%s)", t->host, t->host[0] ? " at " : "", path_format(t, at),
 		t->fault == FAULT_NONE ? "connected, ready for mail" : fault_text(t->fault),
 		clock_span(t->total_ms, span));
 	draft_wrapped(d, "  - ", "    ", line);

@@ -22,7 +22,7 @@ static const char *name_of(enum family f)
 static bool has_family(const struct site *s, enum family family)
 {
 	for (unsigned i = 0; i < s->candidate_count; i++)
-		if ((enum family)s->candidates[i].to.ip.family == family)
+		if (candidate_family(&s->candidates[i]) == family)
 			return true;
 	return false;
 }
@@ -58,16 +58,17 @@ bool failover_refused(struct queue *q, struct link *l, struct delivery *d, const
 	const struct site *s = l->site;
 	const struct endpoint *via = &connection_info(l->connection)->to;
 	struct tries *t = d->tries;
-	enum family family = (enum family)via->ip.family;
+	enum family family = connection_family(connection_info(l->connection));
 	if (reply_class(r) < 4 || !policy_of(q->conf, core_route(q, d)).policy_failover)
 		return false;
 	struct refusal_match match = refusal_of(q->conf, r, family);
 	if (match.kind == REFUSAL_NONE)
 		return false;
 	/* another source address of the pool may be welcome: then only this one rests there */
-	l->shunned = l->shunned || pool_refused(q, s, l->pool, &l->source);
+	bool translated = connection_info(l->connection)->real.family != FAMILY_NONE; /* it shows its own address */
+	l->shunned = l->shunned || (!translated && pool_refused(q, s, l->pool, &l->source));
 	if (!l->shunned)
-		memory_note_refused(q->memory, s->lane.site, via, core_now(q));
+		memory_note_refused(q->memory, s->lane.site, via, family, core_now(q));
 	mark_path(t->attempt, l->shunned ? FAULT_SOURCE_REFUSED : FAULT_FAMILY_REFUSED, r);
 	bool again = t->refused == other_of(family) || (t->refusal == REFUSAL_LISTED && t->refused != family);
 	bool other = has_family(s, other_of(family));
@@ -108,26 +109,26 @@ static bool may_be_refusal(enum fault f)
 
 void failover_look_at_paths(struct queue *q, const struct site *s, struct dial *dial, uint64_t pool)
 {
-	enum family winner = dial->used >= 0 ? (enum family)dial->paths[dial->used].to.ip.family : FAMILY_NONE;
+	enum family winner = dial->used >= 0 ? path_family(&dial->paths[dial->used]) : FAMILY_NONE;
 	if (!q->conf->policy_failover)
 		return;
 	for (unsigned i = 0; i < dial->path_count; i++) {
 		struct path_try *p = &dial->paths[i];
-		enum family family = (enum family)p->to.ip.family;
+		enum family family = path_family(p);
 		struct refusal_match match = {.kind = REFUSAL_NONE};
 		if (may_be_refusal(p->fault))
 			match = refusal_of(q->conf, &p->reply, family);
 		if (match.kind == REFUSAL_NONE)
 			continue;
-		bool shunned = pool_refused(
-			q, s, pool, family == FAMILY_IPV6 ? &dial->lane.source_ipv6 : &dial->lane.source_ipv4);
+		const struct ip *source = family == FAMILY_IPV6 ? &dial->lane.source_ipv6 : &dial->lane.source_ipv4;
+		bool shunned = p->real.family == FAMILY_NONE && pool_refused(q, s, pool, source);
 		p->fault = shunned ? FAULT_SOURCE_REFUSED : FAULT_FAMILY_REFUSED;
 		if (winner != other_of(family))
 			continue;
 		char reply[REPLY_TEXT_MAX + 32];
 		COUNT(failovers_policy);
 		LOG_INFO("failover", LF_STR("site", s->lane.site), LF_STR("why", match.row),
-			LF_ENDPOINT("address", &p->to), LF_FAMILY("family", p->to.ip.family), LF_FAMILY("to", winner),
+			LF_ENDPOINT("address", &p->to), LF_FAMILY("family", family), LF_FAMILY("to", winner),
 			LF_STR("reply", reply_format(&p->reply, reply, sizeof reply)));
 	}
 }
@@ -138,7 +139,7 @@ bool failover_avoids(struct queue *q, const struct site *s, const struct deliver
 }
 
 void failover_begin(const struct queue *q, const struct site *s, const struct delivery *d, const struct transaction *t,
-	const struct endpoint *from)
+	const struct connection_info *from)
 {
 	(void)q;
 	const struct tries *tries = d->tries;
@@ -152,6 +153,6 @@ void failover_begin(const struct queue *q, const struct site *s, const struct de
 	else if (t->end == TRANSACTION_LOST)
 		COUNT(failovers_fault);
 	LOG_INFO("failover", LF_ID("id", d->message->id), LF_STR("site", s->lane.site), LF_STR("why", why),
-		LF_ENDPOINT("address", from), LF_FAMILY("family", from->ip.family),
+		LF_ENDPOINT("address", &from->to), LF_FAMILY("family", connection_family(from)),
 		LF_STR("reply", t->last.code ? reply_format(&t->last, reply, sizeof reply) : NULL));
 }

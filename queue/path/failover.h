@@ -24,6 +24,6 @@ void failover_look_at_paths(struct queue *q, const struct site *s, struct dial *
 bool failover_avoids(struct queue *q, const struct site *s, const struct delivery *d, enum family family);
 /* Logs and counts that the attempt goes on over another path. */
 void failover_begin(const struct queue *q, const struct site *s, const struct delivery *d, const struct transaction *t,
-	const struct endpoint *from);
+	const struct connection_info *from);
 
 #endif

@@ -247,9 +247,9 @@ void memory_fill(const struct memory *m, const char *site, struct candidate *c, 
 	if (p == NULL)
 		return;
 	if (p->s.pinned != FAMILY_NONE)
-		c->doubtful = p->s.pinned != (enum family)c->to.ip.family;
+		c->doubtful = p->s.pinned != candidate_family(c);
 	else
-		c->doubtful |= track_doubtful(&p->s.family[c->to.ip.family == FAMILY_IPV6], now_ms);
+		c->doubtful |= track_doubtful(&p->s.family[candidate_family(c) == FAMILY_IPV6], now_ms);
 }
 
 enum family memory_quicker(const struct memory *m, const char *site)
@@ -347,7 +347,7 @@ static void note_family(struct memory *m, const char *site, const struct path_tr
 	const struct path_try *most = NULL;
 	bool any = false;
 	for (unsigned i = 0; i < count; i++) {
-		if ((enum family)paths[i].to.ip.family != family)
+		if (path_family(&paths[i]) != family)
 			continue;
 		any = true;
 		if (telling(&paths[i]) > (most ? telling(most) : 0))
@@ -382,12 +382,13 @@ void memory_note_probe(struct memory *m, const char *site, const struct path_try
 	/* mail that tried the path meanwhile may have ended that */
 	if (a != NULL && a->a.track.since != 0)
 		a->a.track.probing = true;
-	if (p != NULL && of_family(p, (enum family)path->to.ip.family)->since != 0)
-		of_family(p, (enum family)path->to.ip.family)->probing = true;
+	if (p != NULL && of_family(p, path_family(path))->since != 0)
+		of_family(p, path_family(path))->probing = true;
 	memory_note(m, site, path, 1, now_ms);
 }
 
-void memory_note_fault(struct memory *m, const char *site, const struct endpoint *to, enum fault fault, uint64_t now_ms)
+void memory_note_fault(struct memory *m, const char *site, const struct endpoint *to, enum family family,
+	enum fault fault, uint64_t now_ms)
 {
 	if (fault == FAULT_NONE || fault == FAULT_LOCAL || fault == FAULT_SUPERSEDED)
 		return;
@@ -401,29 +402,30 @@ void memory_note_fault(struct memory *m, const char *site, const struct endpoint
 	if (a != NULL)
 		track_fault(&a->a.track, &m->rules, fault, now_ms);
 	if (p != NULL)
-		track_fault(of_family(p, (enum family)to->ip.family), &m->rules, fault, now_ms);
+		track_fault(of_family(p, family), &m->rules, fault, now_ms);
 	m->changes++;
 }
 
-void memory_forgive(struct memory *m, const char *site, const struct endpoint *to, uint64_t now_ms)
+void memory_forgive(struct memory *m, const char *site, const struct endpoint *to, enum family family, uint64_t now_ms)
 {
 	struct address *a = find_address(m, to);
 	struct place *p = find_site(m, site);
 	if (a != NULL)
 		track_good(&a->a.track, &m->rules, now_ms);
 	if (p != NULL)
-		track_good(of_family(p, (enum family)to->ip.family), &m->rules, now_ms);
+		track_good(of_family(p, family), &m->rules, now_ms);
 	m->changes++;
 }
 
-void memory_note_refused(struct memory *m, const char *site, const struct endpoint *to, uint64_t now_ms)
+void memory_note_refused(
+	struct memory *m, const char *site, const struct endpoint *to, enum family family, uint64_t now_ms)
 {
 	struct address *a = take_address(m, to);
 	struct place *p = take_site(m, site);
 	if (a != NULL)
 		track_refused(&a->a.track, &m->rules, now_ms);
 	if (p != NULL)
-		track_refused(of_family(p, (enum family)to->ip.family), &m->rules, now_ms);
+		track_refused(of_family(p, family), &m->rules, now_ms);
 	m->changes++;
 }
 
@@ -468,7 +470,7 @@ uint64_t memory_probe_at(const struct memory *m, const char *site, const struct 
 {
 	const struct address *a = find_address(m, &c->to);
 	const struct place *p = find_site(m, site);
-	const struct track *family = p ? &p->s.family[c->to.ip.family == FAMILY_IPV6] : NULL;
+	const struct track *family = p ? &p->s.family[candidate_family(c) == FAMILY_IPV6] : NULL;
 	if (p != NULL && p->s.pinned != FAMILY_NONE)
 		return UINT64_MAX;
 	/* the family's schedule is that of all its addresses together */
@@ -485,8 +487,8 @@ void memory_probe(struct memory *m, const char *site, const struct candidate *c,
 	struct place *p = find_site(m, site);
 	if (a != NULL && a->a.track.since != 0)
 		track_probe(&a->a.track, now_ms);
-	if (p != NULL && of_family(p, (enum family)c->to.ip.family)->since != 0)
-		track_probe(of_family(p, (enum family)c->to.ip.family), now_ms);
+	if (p != NULL && of_family(p, candidate_family(c))->since != 0)
+		track_probe(of_family(p, candidate_family(c)), now_ms);
 }
 
 /* ---- pins ---- */

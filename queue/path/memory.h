@@ -62,12 +62,13 @@ bool memory_doubts(const struct path_try *p);
 /* What a race learned: of its addresses, and of the families at its site. */
 void memory_note(struct memory *m, const char *site, const struct path_try *paths, unsigned count, uint64_t now_ms);
 /* A connection that was ready failed later. */
-void memory_note_fault(
-	struct memory *m, const char *site, const struct endpoint *to, enum fault fault, uint64_t now_ms);
+void memory_note_fault(struct memory *m, const char *site, const struct endpoint *to, enum family family,
+	enum fault fault, uint64_t now_ms);
 /* The path was slow, as all of the site are, and no worse than these. */
-void memory_forgive(struct memory *m, const char *site, const struct endpoint *to, uint64_t now_ms);
+void memory_forgive(struct memory *m, const char *site, const struct endpoint *to, enum family family, uint64_t now_ms);
 /* Mail was refused for its family; mail was taken. */
-void memory_note_refused(struct memory *m, const char *site, const struct endpoint *to, uint64_t now_ms);
+void memory_note_refused(
+	struct memory *m, const char *site, const struct endpoint *to, enum family family, uint64_t now_ms);
 /* Mail was refused for this source address alone: the pool has others. It rests there as long as a family would. */
 void memory_note_source_refused(struct memory *m, const char *site, const struct ip *source, uint64_t now_ms);
 bool memory_source_rests(const struct memory *m, const char *site, const struct ip *source, uint64_t now_ms);

@@ -16,10 +16,9 @@ static uint64_t remeasure_at(const struct queue *q, const struct site *s, const 
 {
 	const struct site_memory *known = memory_site(q->memory, s->lane.site);
 	enum family quicker = memory_quicker(q->memory, s->lane.site);
-	if (known == NULL || quicker == FAMILY_NONE || quicker == (enum family)c->to.ip.family ||
-		known->pinned != FAMILY_NONE)
+	if (known == NULL || quicker == FAMILY_NONE || quicker == candidate_family(c) || known->pinned != FAMILY_NONE)
 		return UINT64_MAX;
-	return track_latest(&known->family[c->to.ip.family == FAMILY_IPV6]) + REMEASURE_MS;
+	return track_latest(&known->family[candidate_family(c) == FAMILY_IPV6]) + REMEASURE_MS;
 }
 
 /* The address whose turn comes first; NULL: none needs a probe. */
@@ -62,7 +61,7 @@ static void on_probed(struct dial *dial)
 	if (dial->used >= 0)
 		COUNT(probes_greeted);
 	LOG_INFO("path-probed", LF_STR("site", s->lane.site), LF_ENDPOINT("address", &p->to),
-		LF_FAMILY("family", p->to.ip.family),
+		LF_FAMILY("family", p->family),
 		LF_STR("fault", fault_word(dial->path_count > 0 ? dial->paths[0].fault : FAULT_LOCAL)));
 	prober_changed(s);
 	dial_free(dial);
@@ -97,6 +96,7 @@ static void start(struct queue *q, struct site *s, const struct candidate *which
 	p->site = s;
 	p->dial = dial;
 	p->to = c.to;
+	p->family = candidate_family(&c);
 	s->probe = p;
 	TAILQ_INSERT_TAIL(&q->probes, p, next);
 	memory_probe(q->memory, s->lane.site, &c, now);

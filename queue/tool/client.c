@@ -38,6 +38,14 @@ const char *line_text(const json_t *line, const char *name)
 	return s != NULL ? s : "";
 }
 
+const char *line_way(const json_t *line, char out[WAY_TEXT])
+{
+	const char *real = line_text(line, "real"), *via = line_text(line, "via");
+	snprintf(out, WAY_TEXT, "%s %s%s%s%s%s", line_text(line, "family"), real, *via ? " through " : "", via,
+		*via ? " " : "", line_text(line, "address"));
+	return out;
+}
+
 uint64_t line_number(const json_t *line, const char *name)
 {
 	json_int_t n = json_integer_value(json_object_get(line, name));

@@ -17,6 +17,9 @@ enum tool_exit client_ask(
 
 /* Members of a line; what is missing or of another type gives "", 0, false. */
 const char *line_text(const json_t *line, const char *name);
+enum { WAY_TEXT = 160 };
+/* Of a path or a candidate: "ipv6 [2001:db8::1]:25", or "ipv4 192.0.2.1 through nat64 [64:ff9b::c000:201]:25". */
+const char *line_way(const json_t *line, char out[WAY_TEXT]);
 uint64_t line_number(const json_t *line, const char *name);
 bool line_true(const json_t *line, const char *name);
 

@@ -84,12 +84,12 @@ static void print_reply(struct tool *t, const json_t *reply)
 
 static void print_path(struct tool *t, const json_t *path)
 {
-	char span[CLOCK_SPAN], a[CLOCK_SPAN], b[CLOCK_SPAN];
+	char span[CLOCK_SPAN], a[CLOCK_SPAN], b[CLOCK_SPAN], way[WAY_TEXT];
 	const json_t *reply = json_object_get(path, "reply");
 	bool ok = strcmp(line_text(path, "fault"), "ok") == 0;
 	const char *host = line_text(path, "host"); /* an address literal has none */
-	fprintf(t->out, "    %s %s%s%s (preference %llu): %s, %s", line_text(path, "family"),
-		line_text(path, "address"), *host ? " " : "", host, (unsigned long long)line_number(path, "preference"),
+	fprintf(t->out, "    %s%s%s (preference %llu): %s, %s", line_way(path, way), *host ? " " : "", host,
+		(unsigned long long)line_number(path, "preference"),
 		ok ? "ready for mail" : line_text(path, "fault_text"), clock_span(line_number(path, "total_ms"), span));
 	if (json_object_get(path, "connect_ms") != NULL)
 		fprintf(t->out, " (connected after %s", clock_span(line_number(path, "connect_ms"), a));

@@ -14,11 +14,12 @@ struct steps {
 static void print_candidate(struct steps *s, const json_t *c)
 {
 	struct tool *t = s->tool;
+	char way[WAY_TEXT];
 	const char *history = line_text(c, "history"), *why = line_text(c, "why"), *host = line_text(c, "host");
 	if (s->candidates++ == 0)
 		fprintf(t->out, "\nAddresses, in the order in which they would be tried:\n");
-	fprintf(t->out, "  %u. %s %s%s%s (preference %llu)", s->candidates, line_text(c, "family"),
-		line_text(c, "address"), *host ? " " : "", host, (unsigned long long)line_number(c, "preference"));
+	fprintf(t->out, "  %u. %s%s%s (preference %llu)", s->candidates, line_way(c, way), *host ? " " : "", host,
+		(unsigned long long)line_number(c, "preference"));
 	if (!line_true(c, "usable"))
 		fprintf(t->out, " not usable: %s", why);
 	fputc('\n', t->out);
@@ -29,12 +30,12 @@ static void print_candidate(struct steps *s, const json_t *c)
 static void print_path(struct steps *s, const json_t *p)
 {
 	struct tool *t = s->tool;
-	char began[CLOCK_SPAN], took[CLOCK_SPAN];
+	char began[CLOCK_SPAN], took[CLOCK_SPAN], way[WAY_TEXT];
 	const json_t *reply = json_object_get(p, "reply");
 	if (s->paths++ == 0)
 		fprintf(t->out, "\nTried now:\n");
-	fprintf(t->out, "  at %s: %s %s %s: %s after %s\n", clock_span(line_number(p, "started_ms"), began),
-		line_text(p, "family"), line_text(p, "address"), line_text(p, "host"),
+	fprintf(t->out, "  at %s: %s %s: %s after %s\n", clock_span(line_number(p, "started_ms"), began),
+		line_way(p, way), line_text(p, "host"),
 		strcmp(line_text(p, "fault"), "ok") == 0 ? "ready for mail" : line_text(p, "fault_text"),
 		clock_span(line_number(p, "total_ms"), took));
 	uint64_t code = line_number(reply, "code");

@@ -1,4 +1,5 @@
-/* tests/fuzz/attempt.c: attempts from the disk. What decodes encodes to the same bytes again, and relayq can show it.
+/* tests/fuzz/attempt.c: attempts from the disk. What decodes encodes to the same bytes again, unless it is of an
+ * earlier version, and relayq can show it.
  * Protocol. */
 #include "queue/mail/attempt.h"
 #include "queue/control/json.h"
@@ -14,7 +15,7 @@ FUZZ_TARGET(attempt)
 	struct buf out;
 	buf_init(&out, 1 << 20);
 	MUST(attempt_encode(a, &out) == 0);
-	MUST(out.len == len && memcmp(out.data, in, len) == 0);
+	MUST(in[0] != out.data[0] || (out.len == len && memcmp(out.data, in, len) == 0));
 	MUST(a->used >= -1 && a->used < (int)a->path_count);
 	buf_reset(&out);
 	MUST(control_put_attempt(&out, a, NULL) == 0);

@@ -31,6 +31,7 @@
 	X(proxy)                                                                                                       \
 	X(record)                                                                                                      \
 	X(mime)                                                                                                        \
+	X(netlink)                                                                                                     \
 	X(nat64)                                                                                                       \
 	X(reply)                                                                                                       \
 	X(spf)                                                                                                         \

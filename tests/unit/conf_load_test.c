@@ -358,13 +358,17 @@ static void the_sample(void **state)
 			!value_equal(&k->rule, (char *)c + k->at, (char *)preset + k->at))
 			fail_msg("the sample shows another default of %s of block %s", k->name, k->block);
 	}
-	assert_int_equal(c->route_count, 6);
+	assert_int_equal(c->route_count, 7);
+	assert_int_equal(conf_route(c, "half.example")->ipv6_relay.count, 1);
+	assert_int_equal(conf_route(c, "half.example")->ipv4_relay.count, 1);
 	/* one of its routes has all that a route may have and that does not exclude each other */
 	const struct conf_route *r = conf_route(c, "branch.example");
 	for (size_t i = 0; i < conf_key_count; i++) {
 		const struct conf_key *k = &conf_keys[i];
-		bool choice = k->rule.type == KEY_CHOICE || strcmp(k->name, "reject") == 0;
-		if (strcmp(k->block, "route") == 0 && !choice && value_empty(&k->rule, (const char *)r + k->at))
+		bool other = strcmp(k->name, "reject") == 0 || k->at == offsetof(struct conf_route, ipv6_relay) ||
+			     k->at == offsetof(struct conf_route, ipv4_relay);
+		if (strcmp(k->block, "route") == 0 && k->rule.type != KEY_CHOICE && !other &&
+			value_empty(&k->rule, (const char *)r + k->at))
 			fail_msg("the sample does not name %s of block route", k->name);
 	}
 	conf_unref(c);

@@ -215,16 +215,16 @@ static void test_faults(void **state)
 	}
 	struct memory *m = begin();
 	struct endpoint to = at(FAMILY_IPV6, 1);
-	memory_note_fault(m, SITE, &to, FAULT_LOCAL, BEGIN);
-	memory_note_fault(m, SITE, &to, FAULT_NONE, BEGIN);
+	memory_note_fault(m, SITE, &to, (enum family)to.ip.family, FAULT_LOCAL, BEGIN);
+	memory_note_fault(m, SITE, &to, (enum family)to.ip.family, FAULT_NONE, BEGIN);
 	assert_false(doubtful(m, SITE, FAMILY_IPV6, 1, BEGIN));
-	memory_note_fault(m, SITE, &to, FAULT_STALLED, BEGIN);
+	memory_note_fault(m, SITE, &to, (enum family)to.ip.family, FAULT_STALLED, BEGIN);
 	assert_true(doubtful(m, SITE, FAMILY_IPV6, 2, BEGIN + HOUR));
 	/* a 421 on top of it neither shortens nor lengthens that */
-	memory_note_fault(m, SITE, &to, FAULT_LOAD, BEGIN + MINUTE);
+	memory_note_fault(m, SITE, &to, (enum family)to.ip.family, FAULT_LOAD, BEGIN + MINUTE);
 	assert_int_equal(probe_at(m, SITE, FAMILY_IPV6, 1, BEGIN + MINUTE), BEGIN + 2 * MINUTE);
 	/* as slow as every path there: no fault */
-	memory_forgive(m, SITE, &to, BEGIN + 2 * MINUTE);
+	memory_forgive(m, SITE, &to, (enum family)to.ip.family, BEGIN + 2 * MINUTE);
 	assert_false(doubtful(m, SITE, FAMILY_IPV6, 1, BEGIN + 2 * MINUTE));
 	end(m);
 }
@@ -239,8 +239,8 @@ static void test_refused(void **state)
 	uint64_t now = BEGIN;
 	(void)state;
 	for (unsigned i = 0; i < sizeof hours / sizeof hours[0]; i++) {
-		memory_note_refused(m, SITE, &to, now);
-		memory_note_refused(m, SITE, &to, now + 1); /* mail that was under way */
+		memory_note_refused(m, SITE, &to, (enum family)to.ip.family, now);
+		memory_note_refused(m, SITE, &to, (enum family)to.ip.family, now + 1); /* mail that was under way */
 		note(m, SITE, FAMILY_IPV6, 1, FAULT_NONE, now + 2);
 		assert_true(doubtful(m, SITE, FAMILY_IPV6, 2, now + hours[i] * HOUR - 1));
 		assert_true(memory_avoids(m, SITE, FAMILY_IPV6, now + hours[i] * HOUR - 1));
@@ -254,10 +254,10 @@ static void test_refused(void **state)
 		assert_false(doubtful(m, SITE, FAMILY_IPV6, 1, now));
 	}
 	memory_note_taken(m, SITE, FAMILY_IPV6, now);
-	memory_note_refused(m, SITE, &to, now);
+	memory_note_refused(m, SITE, &to, (enum family)to.ip.family, now);
 	assert_false(memory_avoids(m, SITE, FAMILY_IPV6, now + HOUR)); /* from the beginning */
 	/* a refusal of long ago is no reason to wait longer */
-	memory_note_refused(m, SITE, &to, now + 100 * HOUR);
+	memory_note_refused(m, SITE, &to, (enum family)to.ip.family, now + 100 * HOUR);
 	assert_false(memory_avoids(m, SITE, FAMILY_IPV6, now + 101 * HOUR));
 	/* at the greeting likewise */
 	const struct path_try paths[] = {

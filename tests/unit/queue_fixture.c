@@ -199,7 +199,8 @@ struct message *mail_of(struct envelope e)
 	e.arrival_ms = e.arrival_ms ? e.arrival_ms : core_wall(&fx.q, core_now(&fx.q));
 	e.size = 20;
 	e.sender = e.sender ? e.sender : "a@sender.example";
-	e.client = e.helo = e.reason = "";
+	e.client = e.client ? e.client : "";
+	e.helo = e.reason = "";
 	fx.end.offset += 64;
 	assert_int_equal(index_add(&fx.q, &e, fx.end, fx.end, false, small_body(), &m), 0);
 	schedule_message(&fx.q, m);
