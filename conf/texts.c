@@ -69,7 +69,8 @@ const char *texts_expected(enum text_type type)
 		[TEXT_CODE] = "reply codes of refusals (550, 55x, 4xx), separated by commas",
 		[TEXT_STATUS] = "enhanced status codes of refusals (5.7.25, 4.7.*) or none, separated by commas",
 		[TEXT_PATTERN] =
-			"texts in printable ASCII of at most 200 bytes, 3 letters or more beside *, separated by commas",
+			("texts in printable ASCII of at most 200 bytes, 3 letters or more beside *, separated "
+			 "by commas"),
 	};
 	return texts[type];
 }

@@ -216,6 +216,13 @@ HURT(no_route4, f->routes[0] = f->routes[1], f->route_count = 1)
 HURT(no_route6, f->route_count = 1)
 HURT(route6_lapses, f->routes[1].advertised = f->routes[1].lapses = true)
 HURT(route6_advertised, f->routes[1].advertised = true)
+HURT(no_route6_but_relay, f->route_count = 1, configure(f, "ipv6_relay = [2001:db8:7::1]\n"))
+HURT(no_route4_but_nat64, f->routes[0] = f->routes[1], f->route_count = 1,
+	zone_set("ipv4only.arpa", "AAAA", "64:ff9b::c000:aa"))
+HURT(no_route4_no_nat64, no_route4_but_nat64(f), configure(f, "nat64 = off\n"))
+HURT(only_ipv4, no_route6(f), f->address_count = 1, f->path_count = 1, configure(f, "families = ipv4\n"))
+HURT(only_ipv4_and_relay, no_route6(f), f->address_count = 1, f->path_count = 1,
+	configure(f, "families = ipv4\nipv6_relay = [192.0.2.7]\n"))
 HURT(no_source6, f->sources[1].ip.family = FAMILY_NONE, f->sources[1].err = -ENETUNREACH)
 HURT(source4_private, f->sources[0].ip = address("10.0.0.4"))
 HURT(source_of_others, configure(f, "source { ipv6 = " V6 " }\n"), f->sources[1].err = -EADDRNOTAVAIL)
@@ -307,6 +314,11 @@ static const struct verdict {
 	{"no route, IPv6", no_route6, "routes", FINDING_ERROR, "IPv6: no default", "ip -6 route add default", ""},
 	{"a route that lapses", route6_lapses, "routes", FINDING_WARNING, "advertisements", "accept_ra=2", ""},
 	{"an advertised route", route6_advertised, NULL, FINDING_OK, "", "", ""},
+	{"no route, but a next hop", no_route6_but_relay, "routes", FINDING_WARNING, "goes by ipv6_relay", "ip -6", ""},
+	{"no route, but NAT64", no_route4_but_nat64, "routes", FINDING_WARNING, "goes by NAT64", "ip route add", ""},
+	{"no route, NAT64 off", no_route4_no_nat64, "routes", FINDING_ERROR, "IPv4: no default", "alone waits", ""},
+	{"families = ipv4", only_ipv4, "families", FINDING_WARNING, "alone waits", "ipv6_relay", ""},
+	{"families = ipv4, a next hop", only_ipv4_and_relay, NULL, FINDING_OK, "", "", ""},
 	{"no source, IPv6", no_source6, "source", FINDING_UNKNOWN, "IPv6: the kernel chooses none", "",
 		" ptr helo spf "},
 	{"private source", source4_private, "source", FINDING_WARNING, "10.0.0.4", "public address", " ptr helo spf "},
