@@ -55,36 +55,87 @@ static const char *why_none(const struct facts *f, enum family family)
 	return ": there are local ones alone, or none";
 }
 
+/* Is the family this host's at all, by `families`? */
+static bool is_wanted(const struct facts *f, unsigned i)
+{
+	enum conf_families other = i == 0 ? FAMILIES_IPV6 : FAMILIES_IPV4;
+	return f->conf.conf->families != other;
+}
+
+/* What carries mail to hosts that have this family alone, if this host has it not; NULL: nothing. */
+static const char *stand_in(const struct facts *f, struct names *n, unsigned i)
+{
+	const struct conf *c = f->conf.conf;
+	const struct conf_relay *relay = i == 0 ? &c->ipv4_relay : &c->ipv6_relay;
+	if (i == 0 && c->nat64.mode == CONF_NAT64_GIVEN)
+		return "by NAT64";
+	if (i == 0 && c->nat64.mode == CONF_NAT64_AUTO) { /* RFC 7050 */
+		const struct dns_answer *a = names_get(n, "ipv4only.arpa", DNS_AAAA);
+		if (a != NULL && a->count != 0)
+			return "by NAT64";
+	}
+	return relay->count == 0 ? NULL : i == 0 ? "by ipv4_relay" : "by ipv6_relay";
+}
+
+/* The host has no address or route of the family: is that wrong, and how is it mended? */
+static void judge_missing(
+	const struct facts *f, struct names *n, unsigned i, const char *what, const char *mend, struct findings *out)
+{
+	const char *word = family_words[i], *way = stand_in(f, n, i);
+	if (way == NULL) {
+		findings_add(out, FINDING_ERROR, "%s: %s", word, what);
+		findings_mend(out, "%s Until then mail to hosts that have %s alone waits.", mend, word);
+	} else {
+		findings_add(out, FINDING_WARNING, "%s: %s; mail to hosts that have %s alone goes %s", word, what, word,
+			way);
+		findings_mend(out, "%s", mend);
+	}
+}
+
+static void judge_unwanted(const struct facts *f, struct names *n, unsigned i, struct findings *out)
+{
+	const char *word = family_words[i], *way = stand_in(f, n, i);
+	if (way != NULL) {
+		findings_add(out, FINDING_OK, "%s: not this host's, as `families` says; mail goes %s", word, way);
+		return;
+	}
+	findings_add(out, FINDING_WARNING,
+		"%s: not this host's, as `families` says: mail to hosts that have %s alone waits", word, word);
+	findings_mend(out, "Set ipv%u_relay; or give the host the family, and set families = auto.", family_at(i));
+}
+
+static void judge_family(const struct facts *f, struct names *n, unsigned i, struct findings *out)
+{
+	const struct fact_address *a = best_address(f, family_at(i));
+	char text[IP_TEXT], what[FACT_TEXT], mend[80];
+	if (a == NULL) {
+		snprintf(what, sizeof what, "no usable global address%s", why_none(f, family_at(i)));
+		snprintf(mend, sizeof mend, "Give the host an %s address.", family_words[i]);
+		judge_missing(f, n, i, what, mend, out);
+	} else if (scope_is_private(&a->ip)) {
+		findings_add(out, FINDING_WARNING,
+			"%s: only private addresses, such as %s on %s: a translator stands between this host "
+			"and the Internet",
+			family_words[i], ip_format(&a->ip, text), a->interface);
+		findings_mend(out, "Give the host a public address; or see that the translator's address has a PTR "
+				   "record and is in the SPF records, for that cannot be checked from here.");
+	} else {
+		findings_add(out, FINDING_OK, "%s: %s on %s", family_words[i], ip_format(&a->ip, text), a->interface);
+	}
+}
+
 void check_families(const struct facts *f, struct names *n, struct findings *out)
 {
-	(void)n;
 	if (f->host_err != 0) {
 		findings_add(
 			out, FINDING_UNKNOWN, "the kernel does not tell its addresses: %s", strerror(-f->host_err));
 		return;
 	}
-	for (unsigned i = 0; i < FAMILIES; i++) {
-		const struct fact_address *a = best_address(f, family_at(i));
-		char text[IP_TEXT];
-		if (a == NULL) {
-			findings_add(out, FINDING_ERROR, "%s: no usable global address%s", family_words[i],
-				why_none(f, family_at(i)));
-			findings_mend(out,
-				"Give the host an %s address. Until then mail to hosts that have %s alone waits.",
-				family_words[i], family_words[i]);
-		} else if (scope_is_private(&a->ip)) {
-			findings_add(out, FINDING_WARNING,
-				"%s: only private addresses, such as %s on %s: a translator stands between this host "
-				"and the Internet",
-				family_words[i], ip_format(&a->ip, text), a->interface);
-			findings_mend(out,
-				"Give the host a public address; or see that the translator's address has a PTR "
-				"record and is in the SPF records, for that cannot be checked from here.");
-		} else {
-			findings_add(out, FINDING_OK, "%s: %s on %s", family_words[i], ip_format(&a->ip, text),
-				a->interface);
-		}
-	}
+	for (unsigned i = 0; i < FAMILIES; i++)
+		if (is_wanted(f, i))
+			judge_family(f, n, i, out);
+		else
+			judge_unwanted(f, n, i, out);
 }
 
 static const struct fact_route *find_route(const struct facts *f, enum family family)
@@ -98,20 +149,20 @@ static const struct fact_route *find_route(const struct facts *f, enum family fa
 
 void check_routes(const struct facts *f, struct names *n, struct findings *out)
 {
-	(void)n;
 	if (f->host_err != 0) {
 		findings_add(out, FINDING_UNKNOWN, "the kernel does not tell its routes: %s", strerror(-f->host_err));
 		return;
 	}
 	for (unsigned i = 0; i < FAMILIES; i++) {
 		const struct fact_route *r = find_route(f, family_at(i));
+		if (!is_wanted(f, i))
+			continue;
 		if (r == NULL) {
-			findings_add(out, FINDING_ERROR, "%s: no default route", family_words[i]);
-			findings_mend(out, "%s",
-				i == 0 ? "Set one, as in: ip route add default via ADDRESS-OF-THE-ROUTER"
+			judge_missing(f, n, i, "no default route",
+				i == 0 ? "Set one, as in: ip route add default via ADDRESS-OF-THE-ROUTER."
 				       : "Let the router advertise itself, or set one, as in: ip -6 route add default "
-					 "via "
-					 "ADDRESS-OF-THE-ROUTER dev INTERFACE");
+					 "via ADDRESS-OF-THE-ROUTER dev INTERFACE.",
+				out);
 		} else if (r->lapses) {
 			findings_add(out, FINDING_WARNING,
 				"%s: the default route by %s comes from router advertisements, and is not renewed as "

@@ -135,7 +135,7 @@ void check_resolver(const struct facts *f, struct names *n, struct findings *out
 	bool any = false;
 	(void)n;
 	for (size_t i = 0; i < f->server_count; i++)
-		any = any || answers(&f->servers[i].udp) || answers(&f->servers[i].tcp);
+		any = any || is_good(&f->servers[i].udp) || is_good(&f->servers[i].tcp);
 	for (size_t i = 0; i < f->server_count; i++) {
 		const struct fact_server *s = &f->servers[i];
 		char at[ENDPOINT_TEXT], udp[80], tcp[80];

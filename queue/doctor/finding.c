@@ -18,16 +18,15 @@ const char *finding_word(enum finding_status s)
 
 static struct finding *next(struct findings *f)
 {
-	if (f->count == f->cap) {
-		size_t cap = f->cap ? f->cap * 2 : 32;
-		struct finding *grown = f->count < FINDINGS_MAX ? reallocarray(f->items, cap, sizeof *grown) : NULL;
-		if (grown == NULL) {
-			f->lost = true;
-			return NULL;
-		}
-		f->items = grown;
-		f->cap = cap;
+	struct finding *grown = f->items;
+	size_t cap = f->count == f->cap ? f->cap * 2 + 32 : f->cap;
+	if (f->count == FINDINGS_MAX ||
+		(cap != f->cap && (grown = reallocarray(f->items, cap, sizeof *grown)) == NULL)) {
+		f->lost = true;
+		return NULL;
 	}
+	f->items = grown;
+	f->cap = cap;
 	return &f->items[f->count++];
 }
 

@@ -8,7 +8,7 @@
 /* UNKNOWN: neither ok nor wrong: not asked for, no rights, or not to be told from here. It never counts as ok. */
 enum finding_status { FINDING_OK, FINDING_UNKNOWN, FINDING_WARNING, FINDING_ERROR, FINDING_STATUS_COUNT };
 
-enum { FINDING_TEXT = 640, FINDINGS_MAX = 2000 };
+enum { FINDING_TEXT = 640, FINDINGS_MAX = 10000 };
 
 struct finding {
 	const char *check; /* the row's name, checks.h */

@@ -89,6 +89,9 @@ void outgoing_list(struct facts *f)
 		add_pool(f, c->routes[i].pool, true);
 	for (size_t i = 0; i < c->sender_count && f->unrouted; i++)
 		add_pool(f, c->senders[i].pool, false);
+	for (size_t i = 0; i < f->source_count; i++)
+		if (c->families == (f->sources[i].family == FAMILY_IPV4 ? FAMILIES_IPV6 : FAMILIES_IPV4))
+			f->sources[i].used = false; /* the family is not this host's */
 }
 
 bool outgoing_may(const struct facts *f, size_t i, const char *domain)

@@ -94,7 +94,7 @@ const struct command commands[COMMAND_COUNT] = {
 		READ_ONLY, false, 1, 1},
 	[COMMAND_DOCTOR] = {"doctor", "[--sender DOMAIN]... [--probe HOST[:PORT]]... [OPTIONS]",
 		"find what is wrong with this host as a sender over both families",
-		"Looks at addresses, routes, PTR records, the name in EHLO, SPF, port 25, DNS servers,\n"
+		"Looks at addresses, routes, PTR records, names in EHLO, SPF, port 25, DNS servers,\n"
 		"listeners, clock, files and the spool. Each line says ok, warning or error, or unknown\n"
 		"where it cannot be told, and > how to mend it. relayq(1) lists the checks.\n"
 		"Needs no daemon and, but for some lines, not root. No mail is sent.\n"
@@ -121,7 +121,7 @@ const struct command_option command_options[] = {
 	{"--sender", OPTION_TEXT, FILTER | FOLLOW, true, AT(sender), "ADDRESS",
 		"of this sender; @DOMAIN; <> is the null sender"},
 	{"--sender", OPTION_TEXTS, DOCTOR, false, AT(senders), "DOMAIN",
-		"whose SPF record is to let this host pass; again for more"},
+		"whose SPF record is to let this host pass (or LOCAL@DOMAIN); again for more"},
 	{"--rcpt", OPTION_TEXT, FILTER | FOLLOW, true, AT(rcpt), "ADDRESS",
 		"with this unfinished recipient; or @DOMAIN"},
 	{"--site", OPTION_TEXT, FILTER | FOLLOW, true, AT(site), "SITE", "waiting for this destination (see summary)"},

@@ -1,18 +1,21 @@
 """tests/lab/doctor_test.py: relayq doctor on a host where all is well, and with each fault injected for real.
 
-The DNS is a signed root zone behind a validating unbound on the relay's own host. The kernel's clock is the machine's: its line is
-looked at, and its status is whatever the machine is.
+The DNS is a signed root zone behind a validating unbound on the relay's own host. The kernel's clock and the disk are the machine's:
+but for the one test that says to the kernel that its clock is kept, their lines are whatever the machine is.
 """
 import contextlib
+import ctypes
 import glob
 import json
 import os
+import pty
 import re
 import signal
 import subprocess
+import time
 
 import net
-from lab import RELAY4, RELAY6
+from lab import RELAY4, RELAY6, Skip
 from scripted import SILENT, Script
 from servers import Nsd, wait_until
 
@@ -109,10 +112,25 @@ class Patient:
         if start:
             self.relay.start([(RELAY4, 25)])
 
-    def ask(self, *words, probe=True):
-        command = [self.relay.tool, "-c", self.relay.control, *words, "doctor", "--config", self.relay.file, "--sender", "sender.example", "--timeout", "5s"]
-        command += ["--probe", self.probe.mx] * probe
-        return subprocess.run(self.lab.relay_host.command(*command), capture_output=True, text=True, timeout=30)
+    def command(self, *words, probe=True, timeout="5s"):
+        command = [self.relay.tool, "-c", self.relay.control, *words, "doctor", "--config", self.relay.file, "--sender", "sender.example",
+                   "--timeout", timeout]
+        return self.lab.relay_host.command(*command, *["--probe", self.probe.mx] * probe)
+
+    def ask(self, *words, **options):
+        return subprocess.run(self.command(*words, **options), capture_output=True, text=True, timeout=30)
+
+    def on_a_terminal(self, **environment):
+        """What it prints on a terminal of 80 columns."""
+        ours, theirs = pty.openpty()
+        with subprocess.Popen(self.command(), stdout=theirs, env=dict(os.environ, COLUMNS="80", LC_ALL="C.UTF-8", **environment)):
+            os.close(theirs)
+            text = b""
+            with contextlib.suppress(OSError):  # EIO: all of them have closed it
+                while piece := os.read(ours, 65536):
+                    text += piece
+        os.close(ours)
+        return text.decode()
 
     def findings(self, **options):
         """The lines but those that the machine decides, and the exit status."""
@@ -130,6 +148,27 @@ class Patient:
                 assert line["mend"], f"no mend: {line}"
                 wrong.setdefault(line["check"], []).append(f'{line["status"]}: {line["found"]} > {line["mend"]}')
         return wrong
+
+
+class Timex(ctypes.Structure):
+    """struct timex of adjtimex(2), as far as it is used here."""
+    _fields_ = [("modes", ctypes.c_uint), ("offset", ctypes.c_long), ("freq", ctypes.c_long), ("maxerror", ctypes.c_long),
+                ("esterror", ctypes.c_long), ("status", ctypes.c_int), ("rest", ctypes.c_char * 160)]
+
+
+@contextlib.contextmanager
+def kept_clock():
+    """The kernel believes that its clock is synchronised; the clock itself is not touched. False where that is not allowed."""
+    libc, unsynchronised = ctypes.CDLL(None, use_errno=True), 0x40
+    before, well = Timex(), Timex(modes=0x14, maxerror=1000)  # ADJ_STATUS, ADJ_MAXERROR
+    libc.adjtimex(ctypes.byref(before))
+    well.status = before.status & ~unsynchronised
+    allowed = libc.adjtimex(ctypes.byref(well)) >= 0
+    try:
+        yield allowed
+    finally:
+        before.modes = 0x14
+        libc.adjtimex(ctypes.byref(before))
 
 
 def expect(wrong, **checks):
@@ -155,6 +194,71 @@ def test_doctor_where_all_is_well(lab):
     done = [json.loads(line) for line in (patient.ask("--json").stdout).splitlines()]
     worst = {"ok": 0, "warning": 1, "error": 2}[done[-1]["status"]]
     assert text.returncode == worst == max({"warning": 1, "error": 2}.get(line["status"], 0) for line in done[:-1])
+
+
+def test_doctor_all_green_exits_0(lab):
+    """On this machine the clock may be kept by nobody, and the disk slow: the former is arranged for, the latter is told."""
+    patient = Patient(lab)
+    with kept_clock() as allowed:
+        done = patient.ask("--json")
+    if not allowed:
+        raise Skip("the kernel's clock may not be told that it is kept")
+    lines = [json.loads(line) for line in done.stdout.splitlines()]
+    grey = [line for line in lines[:-1] if line["status"] != "ok"]
+    assert [line["check"] for line in grey] == ["certificates"] and grey[0]["status"] == "unknown", grey
+    assert done.returncode == 0 and lines[-1]["status"] == "ok", lines[-1]
+    assert lines[-1]["warnings"] == lines[-1]["errors"] == 0
+    lab.fact(f"{lines[-1]['ok']} lines ok")
+
+
+def test_doctor_on_a_terminal(lab):
+    """Green, yellow and red there, unless NO_COLOR is set; nowhere else; 80 columns hold it."""
+    patient = Patient(lab, without=[ARPA6])
+    text = patient.on_a_terminal()
+    assert "\033[32mok" in text and "\033[31merror" in text, text
+    plain = patient.on_a_terminal(NO_COLOR="1")
+    assert "\033" not in plain and "error" in plain, plain
+    assert "\033" in patient.on_a_terminal(NO_COLOR=""), "an empty NO_COLOR is none"
+    for printed in (re.sub(r"\033\[\d*m", "", text), plain, patient.ask().stdout):
+        assert max(len(line.rstrip()) for line in printed.splitlines()) <= 80, printed
+    assert "\033" not in patient.ask().stdout
+
+
+def test_doctor_is_bounded(lab):
+    """Nobody answers, neither DNS server nor probe nor daemon: it ends in the time that it was given, and says what it could not see."""
+    patient = Patient(lab)
+    lab.relay_host.nft("table inet lab {\n chain out { type filter hook output priority 0;\n  meta l4proto { tcp, udp } th dport { 53, 25 } drop\n }\n}\n")
+    lab.test.callback(lab.relay_host.nft_clear)
+    patient.relay.signal(signal.SIGSTOP)
+    try:
+        began = time.monotonic()
+        done = patient.ask("--json", timeout="2s")
+        took = time.monotonic() - began
+    finally:
+        patient.relay.signal(signal.SIGCONT)
+    lab.fact(f"nobody answers: ended after {took:.2f} s of 2 s")
+    lines = [json.loads(line) for line in done.stdout.splitlines()]
+    assert 1.9 < took < 4 and done.returncode == 2, (took, done)
+    worst = {}
+    for line in lines[:-1]:
+        worst.setdefault(line["check"], set()).add(line["status"])
+    assert worst["daemon"] == worst["resolver"] == worst["listeners"] == {"error"}, worst
+    assert worst["ptr"] == worst["helo"] == worst["spf"] == worst["port25"] == {"unknown"}, worst
+    assert worst["families"] == worst["routes"] == {"ok"}, "what needs nobody else is seen all the same"
+
+
+def test_doctor_pools(lab):
+    """Every address of a pool is judged by its own name; SPF for the mail that may leave from there."""
+    lab.relay_host.add_address("198.51.100.71")
+    lab.relay_host.add_address("2001:db8:2::71")
+    lab.test.callback(lambda: lab.relay_host.ip_batch(["addr del 198.51.100.71/32 dev eth0", "addr del 2001:db8:2::71/128 dev eth0"]))
+    more = ("pool p { addresses = 198.51.100.71, 2001:db8:2::71, 198.51.100.72 }\nsender sender.example { pool = p }\n"
+            "identity 198.51.100.71 { helo = p.example }\nidentity 2001:db8:2::71 { helo = p.example }\n")
+    records = ["p.example. A 198.51.100.71", "p.example. AAAA 2001:db8:2::71", "71.100.51.198.in-addr.arpa. PTR p.example."]
+    wrong = Patient(lab, more=more, records=records).wrong()
+    expect(wrong, source="198.51.100.72.*pool p.*no address of this host", ptr="2001:db8:2::71 has no PTR",
+           spf="sender.example from 198.51.100.71: fail", helo="198.51.100.72")
+    assert RELAY4 not in " ".join(w.split(">")[0] for w in wrong["spf"]), wrong["spf"]
 
 
 def test_doctor_without_a_default_route(lab):

@@ -15,12 +15,12 @@
 
 /* ---- a zone: names, types and what they answer ---- */
 
-enum { ROWS = 64 };
+enum { ROWS = 64, ANSWERS = 1024 };
 static struct row {
 	const char *name, *type, *value; /* several values are separated by '|'; MX without preferences */
 } zone_rows[ROWS];
 static size_t row_count;
-static struct dns_answer answers[256];
+static struct dns_answer answers[ANSWERS];
 static size_t answer_count;
 
 static const struct row appendix_a[] = {
@@ -123,11 +123,16 @@ static const struct dns_answer *look(void *arg, const char *name, enum dns_type 
 	return a;
 }
 
-static struct spf_verdict check(const char *domain, const char *ip_text)
+/* From DOMAIN or LOCAL@DOMAIN. */
+static struct spf_verdict check(const char *sender, const char *ip_text)
 {
 	struct spf_verdict v;
 	struct ip ip;
-	const struct spf_sender from = {.domain = domain};
+	char local[65];
+	const char *at = strchr(sender, '@');
+	snprintf(local, sizeof local, "%.*s", at != NULL ? (int)(at - sender) : 0, sender);
+	const struct spf_sender from = {
+		.domain = at != NULL ? at + 1 : sender, .local = at != NULL ? local : NULL, .helo = "mx.both.example"};
 	assert_int_equal(ip_parse(&ip, ip_text), 0);
 	spf_check(&v, &from, &ip, look, NULL);
 	return v;
@@ -173,7 +178,7 @@ static void test_appendix_a1(void **state)
 	}
 }
 
-static void test_appendix_a2_and_a3(void **state)
+static void test_appendix_a2_and_a4(void **state)
 {
 	(void)state;
 	zone_begin();
@@ -181,19 +186,92 @@ static void test_appendix_a2_and_a3(void **state)
 	zone_add("example.com", "TXT", "v=spf1 mx -all");
 	zone_add("example.org", "TXT", "v=spf1 include:example.com include:example.net -all");
 	zone_add("la.example.org", "TXT", "v=spf1 redirect=example.org");
-	zone_add("mary.mobile-users._spf.example.com", "A", "127.0.0.2");
-	zone_add("joel.remote-users._spf.example.com", "A", "127.0.0.1");
 	expect("include", "example.org", "192.0.2.129", SPF_PASS);
 	expect("include", "example.org", "198.51.100.7", SPF_PASS);
 	expect("include", "example.org", "192.0.2.140", SPF_FAIL);
 	expect("redirect", "la.example.org", "192.0.2.129", SPF_PASS);
 	expect("redirect", "la.example.org", "192.0.2.140", SPF_FAIL);
-	/* DNS block list style: 3.2.0.192.in-addr... */
+	/* A.4, in part */
 	zone_begin();
 	zone_add("example.com", "TXT", "v=spf1 -include:ip4._spf.%{d} ?all");
 	zone_add("ip4._spf.example.com", "TXT", "v=spf1 -ip4:192.0.2.0/24 +all");
 	expect("not included", "example.com", "192.0.2.1", SPF_NEUTRAL);
 	expect("included", "example.com", "198.51.100.1", SPF_FAIL);
+}
+
+/* A.3: users' names in the DNS. */
+static void test_appendix_a3(void **state)
+{
+	static const struct {
+		const char *sender, *ip;
+		enum spf_result want;
+	} rows[] = {
+		{"mary@example.com", "203.0.113.9", SPF_PASS},
+		{"fred+list@example.com", "203.0.113.9", SPF_PASS},
+		{"joel@example.com", "192.168.15.15", SPF_PASS},
+		{"joel+x@example.com", "192.168.15.16", SPF_PASS},
+		{"joel@example.com", "192.168.15.17", SPF_FAIL},
+		{"ann@example.com", "203.0.113.9", SPF_FAIL},
+		{"ann@example.com", "192.0.2.129", SPF_PASS},
+		/* whose mail it is decides, and that is not known */
+		{"example.com", "203.0.113.9", SPF_UNTOLD},
+		{"example.com", "192.0.2.129", SPF_PASS},
+	};
+	(void)state;
+	zone_begin();
+	zone_add("example.com", "TXT", "v=spf1 mx include:mobile-users._spf.%{d} include:remote-users._spf.%{d} -all");
+	zone_add("mobile-users._spf.example.com", "TXT", "v=spf1 exists:%{l1r+}.%{d}");
+	zone_add("mary.mobile-users._spf.example.com", "A", "127.0.0.2");
+	zone_add("fred.mobile-users._spf.example.com", "A", "127.0.0.2");
+	zone_add("remote-users._spf.example.com", "TXT", "v=spf1 exists:%{ir}.%{l1r+}.%{d}");
+	zone_add("15.15.168.192.joel.remote-users._spf.example.com", "A", "127.0.0.2");
+	zone_add("16.15.168.192.joel.remote-users._spf.example.com", "A", "127.0.0.2");
+	for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++)
+		expect("A.3", rows[i].sender, rows[i].ip, rows[i].want);
+}
+
+/* ---- both families ---- */
+
+static void test_families(void **state)
+{
+	static const struct {
+		const char *record;
+		enum spf_result v4, v6;
+	} rows[] = {
+		{"v=spf1 ip4:198.51.100.64 -all", SPF_PASS, SPF_FAIL},
+		{"v=spf1 ip6:2001:db8:2::64 -all", SPF_FAIL, SPF_PASS},
+		{"v=spf1 ip4:198.51.100.0/24 ip6:2001:db8:2::/48 -all", SPF_PASS, SPF_PASS},
+		{"v=spf1 ip6:2001:db8:2::/122 ~all", SPF_SOFTFAIL, SPF_SOFTFAIL},
+		{"v=spf1 a -all", SPF_PASS, SPF_PASS},
+		{"v=spf1 mx -all", SPF_FAIL, SPF_FAIL},
+		{"v=spf1 mx/24//64 -all", SPF_PASS, SPF_PASS},
+		{"v=spf1 mx/24 -all", SPF_PASS, SPF_FAIL},
+		{"v=spf1 mx//64 -all", SPF_FAIL, SPF_PASS},
+		{"v=spf1 a/0 -all", SPF_PASS, SPF_PASS},
+		{"v=spf1 ptr -all", SPF_FAIL, SPF_PASS},
+		{"v=spf1 exists:%{ir}.%{v}._spf.%{d} -all", SPF_FAIL, SPF_PASS},
+		{"v=spf1 a:%{p} -all", SPF_FAIL, SPF_PASS},
+		{"v=spf1 a:%{h} -all", SPF_FAIL, SPF_FAIL},
+		{"v=spf1 a:%{h}/24//64 -all", SPF_PASS, SPF_PASS},
+		{"v=spf1 ip4:198.51.100.64 ?ip6:2001:db8::/32", SPF_PASS, SPF_NEUTRAL},
+		{"v=spf1 ip6:::ffff:198.51.100.64 -all", SPF_FAIL, SPF_FAIL},
+	};
+	(void)state;
+	for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+		zone_begin();
+		zone_add("both.example", "TXT", rows[i].record);
+		zone_add("both.example", "A", "198.51.100.64");
+		zone_add("both.example", "AAAA", "2001:db8:2::64");
+		zone_add("both.example", "MX", "mx.both.example");
+		zone_add("mx.both.example", "A", "198.51.100.25");
+		zone_add("mx.both.example", "AAAA", "2001:db8:2::25");
+		zone_add("4.6.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.2.0.0.0.8.b.d.0.1.0.0.2.ip6.arpa", "PTR",
+			"both.example");
+		zone_add("4.6.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.2.0.0.0.8.b.d.0.1.0.0.2.ip6._spf.both.example", "A",
+			"127.0.0.2");
+		expect(rows[i].record, "both.example", "198.51.100.64", rows[i].v4);
+		expect(rows[i].record, "both.example", "2001:db8:2::64", rows[i].v6);
+	}
 }
 
 /* ---- results ---- */
@@ -225,6 +303,10 @@ static void test_results(void **state)
 		{"v=spf1 ip4:192.0.2.1 a:broken.example -all", "192.0.2.1", SPF_PASS},
 		{"v=spf1 exists:there.example -all", "2001:db8::1", SPF_PASS}, /* §5.7: A whatever the family */
 		{"v=spf1 exists:%{l}.example -all", "192.0.2.1", SPF_UNTOLD},
+		{"v=spf1 redirect=%{l}.example", "192.0.2.1", SPF_UNTOLD},
+		{"v=spf1 exists:a/b.example -all", "192.0.2.1", SPF_UNTOLD}, /* a receiver may ask, relay64 does not */
+		{"v=spf1 a:a..example -all", "192.0.2.1", SPF_FAIL},	     /* §4.8: no name */
+		{"v=spf1 +all -all redirect=nowhere.example", "192.0.2.1", SPF_PASS}, /* §5.1 */
 		{"v=spf1 a:both.example//64 -all", "2001:db8:5::7", SPF_PASS},
 		{"v=spf1 a:both.example/24//64 -all", "192.0.2.200", SPF_PASS},
 		{"v=spf1 a:both.example -all", "2001:db8:5::7", SPF_FAIL},
@@ -276,6 +358,25 @@ static void test_limits(void **state)
 	zone_begin();
 	zone_add("d.example", "TXT", "v=spf1 a:v1.example a:v2.example a:v3.example ip4:192.0.2.1 -all");
 	expect("three voids", "d.example", "192.0.2.1", SPF_PERMERROR);
+	/* an address of the other family alone is void too */
+	zone_begin();
+	zone_add("v4.example", "A", "198.51.100.1");
+	zone_add("d.example", "TXT", "v=spf1 a:v4.example a:v1.example a:v2.example +all");
+	expect("voids over IPv4", "d.example", "192.0.2.1", SPF_PASS);
+	expect("voids over IPv6", "d.example", "2001:db8::1", SPF_PERMERROR);
+	/* of PTR records the eleventh is not looked at, and is no error */
+	for (unsigned which = 10; which <= 11; which++) {
+		zone_begin();
+		snprintf(records[0], sizeof records[0], "v=spf1 ptr:h%u.example -all", which);
+		zone_add("d.example", "TXT", records[0]);
+		zone_add("9.113.0.203.in-addr.arpa", "PTR",
+			"h1.example|h2.example|h3.example|h4.example|h5.example|h6.example|h7.example|h8.example|h9."
+			"example|"
+			"h10.example|h11.example");
+		zone_add("h10.example", "A", "203.0.113.9");
+		zone_add("h11.example", "A", "203.0.113.9");
+		expect("11 PTR", "d.example", "203.0.113.9", which == 10 ? SPF_PASS : SPF_FAIL);
+	}
 	/* more than ten hosts of an MX */
 	zone_begin();
 	zone_add("d.example", "TXT", "v=spf1 mx -all");
@@ -342,7 +443,9 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_appendix_a1),
-		cmocka_unit_test(test_appendix_a2_and_a3),
+		cmocka_unit_test(test_appendix_a2_and_a4),
+		cmocka_unit_test(test_appendix_a3),
+		cmocka_unit_test(test_families),
 		cmocka_unit_test(test_results),
 		cmocka_unit_test(test_limits),
 		cmocka_unit_test(test_macros),
