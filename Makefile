@@ -2,11 +2,11 @@
 SHELL      := /bin/bash
 PREFIX     ?= /usr/local
 DESTDIR    ?=
-VERSION    := 0.2.0
+VERSION    := 0.3.0
 FOLDERS    := conf dns tls queue smtpd
 
 BUILD_PACKAGES := build-essential pkg-config libuv1-dev libc-ares-dev libjansson-dev libxxhash-dev uthash-dev libidn2-dev
-TEST_PACKAGES  := libcmocka-dev python3 iproute2 nftables nsd unbound bind9-dnsutils postfix swaks haproxy procps mandoc
+TEST_PACKAGES  := libcmocka-dev python3 iproute2 nftables nsd unbound bind9-dnsutils bind9-utils postfix bind9-utils swaks haproxy procps mandoc
 FUZZ_PACKAGES  := clang-14 libclang-rt-14-dev
 LINT_PACKAGES  := clang-format clang-tidy cppcheck mandoc
 
@@ -31,6 +31,7 @@ TESTED   := $(UNITS:tests/unit/%.c=build/asan/unit/%)
 # Made-up neighbours define the functions of the real ones: only the tests that name them in an include are linked with them.
 FAKES    := $(wildcard tests/unit/*_fake.c tests/unit/*_fakes.c)
 HELPERS  := $(filter-out $(UNITS) $(FAKES),$(wildcard tests/unit/*.c))
+PROBES   := $(patsubst tests/lab/%.c,build/asan/lab/%,$(wildcard tests/lab/*.c))
 BENCHES  := $(patsubst tests/bench/%.c,build/bench/%,$(wildcard tests/bench/*.c))
 FUZZERS  := $(sort $(wildcard tests/fuzz/*.c))
 FAKED_BY_queue   := $(shell grep -l 'queue_fixture.h' $(UNITS))
@@ -51,6 +52,11 @@ $(1)/relay64: $(1)/obj/smtpd/main.o $(1)/librelay64.a
 	@echo '  LINK  $$@'
 	@$$(CC) $(2) $(3) -o $$@ $$^ $(LIBS)
 $(1)/relayq: $(1)/obj/queue/tool/main.o $(1)/librelay64.a
+	@echo '  LINK  $$@'
+	@$$(CC) $(2) $(3) -o $$@ $$^ $(LIBS)
+# programs of the lab: parts of the daemon alone
+$(1)/lab/%: $(1)/obj/tests/lab/%.o $(1)/librelay64.a
+	@mkdir -p $$(dir $$@)
 	@echo '  LINK  $$@'
 	@$$(CC) $(2) $(3) -o $$@ $$^ $(LIBS)
 # an archive: a test takes only the helpers that it uses, so it may stand in for what another one's helper needs
@@ -98,13 +104,13 @@ run: deps                                             ## install, build, and run
 
 ROUNDS   ?= 5
 test: test-deps                                       ## install what the tests need; unit, crash and lab tests; counts
-	@$(MAKE) --no-print-directory -j$$(nproc) all $(TESTED) build/asan/relay64 build/asan/relayq $(BENCHES)
+	@$(MAKE) --no-print-directory -j$$(nproc) all $(TESTED) build/asan/relay64 build/asan/relayq $(BENCHES) $(PROBES)
 	@tests/run
 
 unit: $(TESTED)                                       ## unit tests alone (ASan, UBSan)
 	tests/unit/run build/asan/unit
 
-lab: all build/asan/relay64 build/asan/relayq $(BENCHES) ## the lab alone: real servers in network namespaces (root)
+lab: all build/asan/relay64 build/asan/relayq $(BENCHES) $(PROBES) ## the lab alone: real servers in network namespaces (root)
 	@tests/lab/unpack
 	tests/lab/run
 
@@ -117,10 +123,15 @@ fuzz: deps                                            ## fuzz each parser and ma
 	@$(MAKE) --no-print-directory -j$$(nproc) $(FUZZERS:tests/fuzz/%.c=build/fuzz/target/%)
 	SECONDS_EACH=$(SECONDS_EACH) tests/fuzz/run
 
-demo: deps                                            ## show a mail's way from an IPv4-only to an IPv6-only server (root)
+STORIES  := $(patsubst tests/lab/stories/%.py,demo-%,$(wildcard tests/lab/stories/*.py))
+demo: demo-way                                        ## show a mail's way from an IPv4-only to an IPv6-only server (root)
+demo-doctor:                                          ## show relayq doctor on a healthy host and on broken ones (root)
+demo-oracle:                                          ## show a server that delivers itself what it can (root)
+demo-sources:                                         ## show source addresses, and a new one that is warmed up
+$(STORIES): deps
 	@contrib/need $(TEST_PACKAGES)
 	@$(MAKE) --no-print-directory -s all
-	@tests/lab/demo
+	@tests/lab/demo $(@:demo-%=%)
 
 install: all                                          ## install to DESTDIR and PREFIX
 	install -d $(DESTDIR)$(PREFIX)/sbin $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/share/doc/relay64
@@ -135,7 +146,7 @@ install: all                                          ## install to DESTDIR and 
 	sed 's,/usr/local/,$(PREFIX)/,' contrib/relay64.service > $(DESTDIR)$(PREFIX)/share/doc/relay64/relay64.service
 	install -D -m 644 contrib/completion.bash $(DESTDIR)$(PREFIX)/share/bash-completion/completions/relayq
 
-TEXTS    := $(SOURCES) $(HEADERS) $(wildcard tests/unit/*.[ch] tests/fuzz/*.[ch] tests/bench/*.[ch])
+TEXTS    := $(SOURCES) $(HEADERS) $(wildcard tests/unit/*.[ch] tests/fuzz/*.[ch] tests/bench/*.[ch] tests/lab/*.[ch])
 format:                                               ## clang-format all C files in place
 	@contrib/need clang-format
 	clang-format -i $(TEXTS)
@@ -155,6 +166,6 @@ clean:                                                ## remove build/
 	rm -rf build
 
 help:                                                 ## this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
 
-.PHONY: all deps test-deps run test unit lab crash fuzz demo install format lint clean help
+.PHONY: all deps test-deps run test unit lab crash fuzz demo $(STORIES) install format lint clean help

@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/un.h>
 
 #include "conf/keys.h"
 #include "conf/openrelay.h"
@@ -357,6 +358,31 @@ static void check_refusal(struct apply *a, const void *item)
 		grammar_error(a->errors, &title->at, "refusal %s: %s", row->name, why(a));
 }
 
+static int read_oracle(struct apply *a, void *item, const struct grammar_value *title)
+{
+	char shown[GRAMMAR_SHOWN];
+	struct conf_oracle *o = item;
+	if (*title->text == '/' && strlen(title->text) < sizeof(((struct sockaddr_un *)NULL)->sun_path)) {
+		o->path = strdup(title->text);
+		return o->path != NULL ? 0 : -ENOMEM;
+	}
+	if (endpoint_parse(&o->at, title->text) == 0)
+		return 0;
+	grammar_error(a->errors, &title->at,
+		"oracle %s; expected ADDRESS:PORT, [ADDRESS]:PORT for IPv6, or the /PATH of a socket, at most %zu "
+		"bytes",
+		grammar_show(title->text, shown), sizeof(((struct sockaddr_un *)NULL)->sun_path) - 1);
+	return -EINVAL;
+}
+
+/* Who asks over a socket of this machine shows no family. */
+static void check_oracle(struct apply *a, const void *item, const struct grammar_place *at)
+{
+	const struct conf_oracle *o = item;
+	if (o->path != NULL && o->family == CONF_FAMILY_ANY)
+		grammar_error(a->errors, at, "oracle %s has no family; expected family = ipv4 or ipv6", o->path);
+}
+
 /* Mail that is dropped or refused goes nowhere: of `relay`, `discard` and `reject` a route has one. */
 static void check_route(struct apply *a, const void *base)
 {
@@ -460,6 +486,7 @@ static const struct titled_reader {
 	{"sender", read_sender, NULL, check_sender},
 	{"route", read_route, check_route, check_route_whole},
 	{"refusal", read_refusal, check_refusal, NULL},
+	{"oracle", read_oracle, NULL, check_oracle},
 };
 
 static const struct titled_reader *reader_of(const struct conf_titled *t)
@@ -681,6 +708,7 @@ static void check_together(struct apply *a, const char *file)
 	} rows[] = {
 		{"retry", "first", "max", c->retry.first, c->retry.max},
 		{"retry", "max", "give_up", c->retry.max, c->retry.give_up},
+		{"dns", "nat64_min", "nat64_max", c->dns.nat64_min, c->dns.nat64_max},
 		{"path", "probe_first", "probe_max", c->path.probe_first, c->path.probe_max},
 		{"path", "refused_first", "refused_max", c->path.refused_first, c->path.refused_max},
 		{"storage", "inline_limit", "batch_limit", c->spool_io.inline_limit, c->spool_io.batch_limit},

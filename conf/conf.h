@@ -59,7 +59,7 @@ struct conf_sender {
 };
 
 enum { CONF_POOLS_MAX = 1000, CONF_IDENTITIES_MAX = 1000, CONF_SENDERS_MAX = 100000 };
-enum { CONF_LISTEN_MAX = 256, CONF_CLIENTS_MAX = 4096, CONF_ROUTES_MAX = 100000 };
+enum { CONF_LISTEN_MAX = 256, CONF_CLIENTS_MAX = 4096, CONF_ROUTES_MAX = 100000, CONF_ORACLES_MAX = 64 };
 /* All rows, the built-in ones among them; the codes or patterns of one condition; bytes of a pattern. */
 enum { CONF_REFUSALS_MAX = 256, CONF_REFUSAL_LIST_MAX = 16, CONF_PATTERN_MAX = 200 };
 
@@ -75,6 +75,16 @@ struct conf_listen {
 	enum bare_newline bare_newline;
 	enum early_talkers early_talkers;
 	struct conf_prefixes proxy; /* not empty: balancers, which must say the client by the PROXY protocol */
+};
+
+/* How the prefix of a NAT64 translator is known, see conf/pref64.h and dns/nat64_finder.h. All zero is `auto`. */
+enum conf_nat64_mode { CONF_NAT64_AUTO, CONF_NAT64_OFF, CONF_NAT64_GIVEN };
+enum { CONF_NAT64_MAX = 8 };
+
+struct conf_nat64 {
+	enum conf_nat64_mode mode;
+	unsigned count; /* CONF_NAT64_GIVEN: 1 to CONF_NAT64_MAX, the preferred one first; else 0 */
+	struct prefix items[CONF_NAT64_MAX];
 };
 
 enum { CONF_HOPS_MAX = 8 };
@@ -123,6 +133,16 @@ struct conf_client {
 	uint64_t sessions; /* CONF_INHERIT */
 };
 
+/* oracle ADDRESS:PORT | /PATH { … }: look-ups for servers that have one family only, see queue/oracle/oracle.h */
+struct conf_oracle {
+	struct conf_origin origin;
+	struct endpoint at;	     /* `path` is NULL, */
+	char *path;		     /* or of a socket of this machine */
+	enum conf_family family;     /* of those who ask; any: the one over which they ask */
+	char *answer;		     /* NULL: relay:[hostname] */
+	struct conf_prefixes askers; /* none: as the top level's `clients` */
+};
+
 /* What a refusal that a row matches is about: nothing that another address would change, the family, a block list. */
 enum conf_refusal_kind { KIND_NONE, KIND_FAMILY, KIND_LISTED };
 
@@ -150,6 +170,7 @@ struct conf {
 	char *postmaster;     /* From of notices: NULL is MAILER-DAEMON@hostname; mail for our postmaster goes there */
 	char *double_bounces; /* where double bounces go; NULL: nowhere */
 	struct conf_prefixes clients;
+	struct conf_nat64 nat64;
 	enum conf_chunking chunking;
 	bool normalize;	      /* `bare_newline` */
 	bool early;	      /* `early_talkers` */
@@ -165,6 +186,8 @@ struct conf {
 	size_t client_count;
 	struct conf_route *routes; /* sorted by pattern, see conf_route() */
 	size_t route_count;
+	struct conf_oracle *oracles;
+	size_t oracle_count;
 	struct conf_pool *pools;
 	size_t pool_count;
 	struct conf_identity *identities;
@@ -193,6 +216,7 @@ struct conf {
 		uint64_t hosts;				 /* MX hosts of one domain that are used */
 		uint64_t addresses;			 /* addresses of one host and family that are used */
 		uint64_t ttl_max, negative_max, failure; /* 1 d, 5 min, 5 s */
+		uint64_t nat64_min, nat64_max; /* the prefix is asked for again after its TTL, in these bounds */
 	} dns;
 	struct {
 		uint64_t first, max, give_up, warn, greylist; /* greylist is never later than first; warn 0: never */
@@ -215,6 +239,7 @@ struct conf {
 		uint64_t connections, site_connections, address_connections, connection_messages, connection_idle;
 		uint64_t reply_lines, reply_bytes, control, bounce_size;
 		uint64_t future_release, deliver_by; /* the longest hold, the shortest time */
+		uint64_t oracle, oracle_time;	     /* connections; of one answer */
 	} limits;
 	struct {
 		uint64_t inline_limit, body_memory, batch_limit, segment_size, min_free, checkpoint, outcome_delay;

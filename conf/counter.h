@@ -64,7 +64,7 @@
 	X(path_limit_addresses, "times that path { addresses } was reached")                                           \
 	X(path_limit_sites, "times that path { sites } was reached")                                                   \
 	X(pins, "sites whose family an operator has pinned now")                                                       \
-	X(sources_unusable, "times that a source address was told to be none of this host's")                        \
+	X(sources_unusable, "times that a source address was told to be none of this host's")                          \
 	X(sources_none_usable, "connections for which no source address of the pool could be used")                    \
 	X(failovers_policy, "messages sent over the other family because one was refused for its family")              \
 	X(failovers_listed, "messages sent over the other family because an address was on a block list")              \
@@ -85,6 +85,9 @@
 	X(dns_failures, "DNS queries that failed (SERVFAIL, time-out)")                                                \
 	X(dns_limit_cache, "times that dns { cache } was reached")                                                     \
 	X(dns_limit_queries, "times that dns { queries } was reached")                                                 \
+	X(nat64_prefixes, "NAT64 prefixes in use now")                                                                 \
+	X(nat64_failures, "questions for the NAT64 prefix that failed")                                                \
+	X(nat64_not_believed, "NAT64 prefixes that were offered by resolvers which may not")                           \
 	X(journal_batches, "batches written to the journal")                                                           \
 	X(journal_records, "records written to the journal")                                                           \
 	X(journal_bytes, "bytes written to the journal")                                                               \
@@ -97,6 +100,16 @@
 	X(bodies_read, "bodies read back from the spool")                                                              \
 	X(log_dropped, "log lines dropped: log { buffer }")                                                            \
 	X(control_refused, "control connections refused: limits { control }")                                          \
+	X(oracle_open, "connections to the oracles open now")                                                          \
+	X(oracle_refused_all, "connections to the oracles refused: limits { oracle }")                                 \
+	X(oracle_refused_stranger, "connections to the oracles refused: not in oracle { clients }")                    \
+	X(oracle_questions, "questions to the oracles answered")                                                       \
+	X(oracle_relayed, "of these, answered with oracle { answer }: the other family is needed")                     \
+	X(oracle_deferred, "of these, answered with \"later\": the DNS did not say")                                   \
+	X(oracle_timeouts, "questions to the oracles answered because of limits { oracle_time }")                      \
+	X(oracle_oversized, "questions to the oracles over limits { line }: answered with \"not found\"")              \
+	X(oracle_malformed, "connections to the oracles closed: what was said is no question")                         \
+	X(oracle_idle, "connections to the oracles closed: limits { command_time }")                                   \
 	X(queue_slice_longest_us, "longest task of the queue thread, microseconds")
 
 enum counter {

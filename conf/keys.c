@@ -50,6 +50,8 @@ const struct conf_block conf_blocks[] = {
 	{"sender", "DOMAIN or .DOMAIN (its subdomains)", "what holds for mail from a domain"},
 	{"route", "DOMAIN, .DOMAIN (its subdomains) or *", "where a domain's mail goes, and how"},
 	{"refusal", "NAME", "a row of the table of refusals that another address may not share"},
+	{"oracle", "ADDRESS:PORT or /PATH",
+		"where servers that have one family only ask which mail they cannot deliver themselves"},
 };
 const size_t conf_block_count = sizeof conf_blocks / sizeof conf_blocks[0];
 
@@ -107,6 +109,8 @@ const struct conf_key conf_keys[] = {
 		"where notices go that mail without a sender failed; without it they are dropped"),
 	ROW("", "clients", KEY_PREFIXES, 0, 4096, clients, "127.0.0.0/8, ::1/128", RELOAD,
 		"networks that may relay without credentials, in place of the default"),
+	ROW("", "nat64", KEY_NAT64, 0, 0, nat64, "auto", RELOAD,
+		"prefix of the NAT64 translator of this network: asked for (RFC 7050), off, or given"),
 	WORDS("", "bare_newline", bare_words, normalize, "reject", RELOAD,
 		"a CR or LF alone in mail or commands: refused, or made a CRLF (LF) and a blank (CR)"),
 	WORDS("", "chunking", chunking_words, chunking, "binary", RELOAD,
@@ -164,6 +168,10 @@ const struct conf_key conf_keys[] = {
 	TIME("dns", "negative_max", 0, 1 * DAY, dns.negative_max, "5m", RELOAD,
 		"an answer that there is nothing is kept no longer"),
 	TIME("dns", "failure", 0, 5 * MINUTE, dns.failure, "5s", RELOAD, "a failed look-up is not repeated for so long"),
+	TIME("dns", "nat64_min", 1 * SECOND, 1 * HOUR, dns.nat64_min, "1m", RELOAD,
+		"the NAT64 prefix is not asked for again sooner, however short its TTL"),
+	TIME("dns", "nat64_max", 1 * MINUTE, 1 * DAY, dns.nat64_max, "1h", RELOAD,
+		"the NAT64 prefix is asked for again after so long, however long its TTL"),
 
 	TIME("retry", "first", 1 * SECOND, 1 * DAY, retry.first, "5m", RELOAD, "wait before the second attempt"),
 	TIME("retry", "max", 1 * SECOND, 7 * DAY, retry.max, "1h", RELOAD, "longest wait between attempts"),
@@ -246,6 +254,9 @@ const struct conf_key conf_keys[] = {
 	TIME("limits", "deliver_by", 0, 1 * DAY, limits.deliver_by, "1m", RELOAD,
 		"shortest time that a client may set for delivery (DELIVERBY, mode R)"),
 	COUNT("limits", "control", 1, 1000, limits.control, "16", RELOAD, "connections of relayq at once"),
+	COUNT("limits", "oracle", 1, 10000, limits.oracle, "100", RELOAD, "connections to the oracles at once"),
+	TIME("limits", "oracle_time", 100 * MS, 1 * MINUTE, limits.oracle_time, "2s", RELOAD,
+		"an oracle answers \"later\" to what it does not know by then"),
 	SIZE("limits", "bounce_size", 0, 1 * MIB, limits.bounce_size, "50K", RELOAD,
 		"a message up to this size goes back whole in its bounce, of a larger one the header"),
 
@@ -313,6 +324,13 @@ const struct conf_key conf_keys[] = {
 	REFUSAL_LIST("status", KEY_STATUSES, statuses, "enhanced status codes; none: the reply has none; without them any"),
 	REFUSAL_LIST("text", KEY_PATTERNS, texts, "what the text contains, * for anything between; without it any"),
 	ENTRY_WORDS("refusal", struct conf_refusal, "over", only_words, over, "the family of the connection"),
+
+	ENTRY_WORDS("oracle", struct conf_oracle, "family", prefer_words, family,
+		"the one family of those who ask; auto: the one over which they ask"),
+	{"oracle", "answer", {KEY_REPLY, 0, 0, 300, NULL, 0, false}, NULL, RELOAD, offsetof(struct conf_oracle, answer),
+		"what is found for mail that they cannot deliver themselves; without it relay:[hostname]"},
+	{"oracle", "clients", {KEY_PREFIXES, 0, 0, 4096, NULL, 0, false}, NULL, RELOAD, offsetof(struct conf_oracle, askers),
+		"networks that may ask; without it `clients` of the top level"},
 };
 /* clang-format on */
 const size_t conf_key_count = sizeof conf_keys / sizeof conf_keys[0];

@@ -5,6 +5,8 @@
 #include <string.h>
 #include <strings.h>
 
+enum { DOMAIN_MAX = 255 /* RFC 5321 §4.5.3.1.2 */ };
+
 bool sources_is_name(const char *text)
 {
 	size_t n = strspn(text, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-");
@@ -42,8 +44,14 @@ const struct conf_pool *sources_of(const struct conf *c, const struct conf_route
 		return sources_pool(c, route->pool);
 	if (c->sender_count == 0 || *domain == '\0')
 		return NULL;
-	const struct conf_sender *s = find_sender(c, domain);
-	for (const char *dot = strchr(domain, '.'); s == NULL && dot != NULL; dot = strchr(dot + 1, '.'))
+	char lower[DOMAIN_MAX + 1];
+	size_t n = strlen(domain);
+	if (n > DOMAIN_MAX)
+		return NULL;
+	for (size_t i = 0; i <= n; i++)
+		lower[i] = (char)(domain[i] >= 'A' && domain[i] <= 'Z' ? domain[i] - 'A' + 'a' : domain[i]);
+	const struct conf_sender *s = find_sender(c, lower);
+	for (const char *dot = strchr(lower, '.'); s == NULL && dot != NULL; dot = strchr(dot + 1, '.'))
 		s = find_sender(c, dot);
 	return s ? sources_pool(c, s->pool) : NULL;
 }

@@ -13,7 +13,7 @@ enum { POOL_NAME_MAX = 32 };
 /* 1 to POOL_NAME_MAX letters, digits and hyphens. */
 bool sources_is_name(const char *text);
 const struct conf_pool *sources_pool(const struct conf *c, const char *name); /* NULL: there is none */
-/* `route` may be NULL; `domain` is that of the reverse-path, lower case, "" for none. NULL: no pool. */
+/* `route` may be NULL; `domain` is that of the reverse-path, "" for none. NULL: no pool. */
 const struct conf_pool *sources_of(const struct conf *c, const struct conf_route *route, const char *domain);
 /* The name to say in EHLO over a connection from this address (FAMILY_NONE: the kernel chose it) of this family. */
 const char *sources_helo(const struct conf *c, const struct ip *source, enum family family);

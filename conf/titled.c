@@ -58,6 +58,29 @@ static void free_route(void *item)
 	free(((struct conf_route *)item)->pattern);
 }
 
+/* ---- oracle ---- */
+
+static int compare_oracles(const void *left, const void *right)
+{
+	const struct conf_oracle *a = left, *b = right;
+	if (a->path != NULL || b->path != NULL)
+		return a->path == NULL ? -1 : b->path == NULL ? 1 : strcmp(a->path, b->path);
+	int order = ip_compare(&a->at.ip, &b->at.ip);
+	return order ? order : (a->at.port > b->at.port) - (a->at.port < b->at.port);
+}
+
+static int write_oracle(const void *item, struct buf *out)
+{
+	const struct conf_oracle *o = item;
+	char text[ENDPOINT_TEXT];
+	return buf_append_str(out, o->path != NULL ? o->path : endpoint_format(&o->at, text));
+}
+
+static void free_oracle(void *item)
+{
+	free(((struct conf_oracle *)item)->path);
+}
+
 /* ---- pool, identity, sender ---- */
 
 static int compare_pools(const void *left, const void *right)
@@ -188,6 +211,17 @@ const struct conf_titled conf_titled[] = {
 		.free_title = free_route,
 	},
 	{
+		.block = "oracle",
+		.many = "oracles",
+		.most = CONF_ORACLES_MAX,
+		.size = sizeof(struct conf_oracle),
+		.items = offsetof(struct conf, oracles),
+		.count = offsetof(struct conf, oracle_count),
+		.compare = compare_oracles,
+		.write_title = write_oracle,
+		.free_title = free_oracle,
+	},
+	{
 		.block = "refusal",
 		.many = "rows of refusals",
 		.most = CONF_REFUSALS_MAX,
@@ -204,6 +238,7 @@ const size_t conf_titled_count = sizeof conf_titled / sizeof conf_titled[0];
 _Static_assert(offsetof(struct conf_listen, origin) == 0, "the origin comes first");
 _Static_assert(offsetof(struct conf_client, origin) == 0, "the origin comes first");
 _Static_assert(offsetof(struct conf_route, origin) == 0, "the origin comes first");
+_Static_assert(offsetof(struct conf_oracle, origin) == 0, "the origin comes first");
 _Static_assert(offsetof(struct conf_pool, origin) == 0, "the origin comes first");
 _Static_assert(offsetof(struct conf_identity, origin) == 0, "the origin comes first");
 _Static_assert(offsetof(struct conf_sender, origin) == 0, "the origin comes first");

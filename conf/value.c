@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "conf/pref64.h"
 #include "conf/texts.h"
 
 struct unit {
@@ -434,6 +435,7 @@ int value_expected(const struct value_rule *rule, struct buf *out)
 		[KEY_ENDPOINTS] = "ADDRESS, ADDRESS:PORT or [IPV6]:PORT",
 		[KEY_IPV4] = "an IPv4 address",
 		[KEY_IPV6] = "an IPv6 address",
+		[KEY_NAT64] = "auto, off or IPv6 prefixes as 64:ff9b::/96, separated by commas",
 		[KEY_RELAY] = "[HOST], HOST (by MX) or ADDRESS, then :PORT or not (IPv6 in [ ]), separated by commas",
 	};
 	static const char *const numbers[] = {[KEY_TIME] = "a time (ms s m h d w)",
@@ -502,6 +504,8 @@ int value_read(const struct value_rule *rule, const struct grammar_value *values
 		err = parse_list(rule, values, to, bad, why);
 	} else if (rule->type == KEY_RELAY) {
 		err = parse_relay(rule, values, to, bad, why);
+	} else if (rule->type == KEY_NAT64) {
+		err = pref64_read(values, to, bad, why);
 	} else if (rule->type == KEY_CODES || rule->type == KEY_STATUSES || rule->type == KEY_PATTERNS) {
 		err = texts_read(to, texts_of(rule), values, rule->max, bad, why);
 	} else if (values->next != NULL) {
@@ -538,6 +542,8 @@ int value_write(const struct value_rule *rule, const void *from, struct buf *out
 	case KEY_IPV4:
 	case KEY_IPV6:
 		return buf_append_str(out, ip_format(from, text));
+	case KEY_NAT64:
+		return pref64_write(from, out);
 	case KEY_CODES:
 	case KEY_STATUSES:
 	case KEY_PATTERNS:
@@ -549,10 +555,14 @@ int value_write(const struct value_rule *rule, const void *from, struct buf *out
 	}
 }
 
+bool value_is_number(const struct value_rule *rule)
+{
+	return rule->type == KEY_TIME || rule->type == KEY_SIZE || rule->type == KEY_COUNT || rule->type == KEY_PERCENT;
+}
+
 void value_init(const struct value_rule *rule, void *member)
 {
-	bool number = rule->type == KEY_TIME || rule->type == KEY_SIZE || rule->type == KEY_COUNT;
-	if (number && rule->optional)
+	if (value_is_number(rule) && rule->optional)
 		store_number(member, rule->size, CONF_INHERIT);
 }
 
@@ -572,6 +582,8 @@ bool value_empty(const struct value_rule *rule, const void *from)
 	case KEY_IPV4:
 	case KEY_IPV6:
 		return ((const struct ip *)from)->family == FAMILY_NONE;
+	case KEY_NAT64:
+		return false; /* at the least `auto` */
 	case KEY_CODES:
 	case KEY_STATUSES:
 	case KEY_PATTERNS:
@@ -600,6 +612,9 @@ void value_fini(const struct value_rule *rule, void *member)
 	case KEY_IPV4:
 	case KEY_IPV6:
 		*(struct ip *)member = (struct ip){0};
+		break;
+	case KEY_NAT64:
+		*(struct conf_nat64 *)member = (struct conf_nat64){0};
 		break;
 	case KEY_CODES:
 	case KEY_STATUSES:
@@ -660,6 +675,8 @@ bool value_equal(const struct value_rule *rule, const void *a, const void *b)
 	case KEY_IPV4:
 	case KEY_IPV6:
 		return ip_equal(a, b);
+	case KEY_NAT64:
+		return pref64_equal(a, b);
 	case KEY_CODES:
 	case KEY_STATUSES:
 	case KEY_PATTERNS:
@@ -716,6 +733,9 @@ int value_copy(const struct value_rule *rule, void *to, const void *from)
 	case KEY_IPV4:
 	case KEY_IPV6:
 		*(struct ip *)to = *(const struct ip *)from;
+		return 0;
+	case KEY_NAT64:
+		*(struct conf_nat64 *)to = *(const struct conf_nat64 *)from;
 		return 0;
 	case KEY_CODES:
 	case KEY_STATUSES:

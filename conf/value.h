@@ -12,6 +12,7 @@
  *   KEY_PREFIXES        a list of ADDRESS or ADDRESS/BITS
  *   KEY_ENDPOINTS       a list of ADDRESS, ADDRESS:PORT or [ADDRESS]:PORT
  *   KEY_IPV4, KEY_IPV6  one address
+ *   KEY_NAT64           auto, off or a list of IPv6 prefixes, see conf/pref64.h
  *   KEY_RELAY           a list of [HOST], HOST or an address, may be with :PORT
  *   KEY_CODES           a list of reply codes of refusals, x for any digit: 550, 55x, 4xx
  *   KEY_STATUSES        a list of enhanced status codes of refusals: 5.7.25, 4.7.*, none
@@ -40,6 +41,7 @@ enum key_type {
 	KEY_ENDPOINTS,
 	KEY_IPV4,
 	KEY_IPV6,
+	KEY_NAT64,
 	KEY_RELAY,
 	KEY_CODES,
 	KEY_STATUSES,
@@ -57,6 +59,8 @@ struct value_rule {
 	bool optional;
 };
 
+/* Time, size, count or share: an unsigned integer with a range. */
+bool value_is_number(const struct value_rule *rule);
 /* Makes a member empty whose bytes are all zero. */
 void value_init(const struct value_rule *rule, void *member);
 /* Reads `values` into the empty member at `to`. 0; -ENOMEM; -EINVAL: then `bad` is the value that is wrong and `why`

@@ -25,7 +25,7 @@ _relayq_sites() {
 
 _relayq() {
 	local word=${COMP_WORDS[COMP_CWORD]} before=${COMP_WORDS[COMP_CWORD - 1]}
-	local commands="list show cat summary reasons tail retry hold release remove bounce redirect suspend resume pin unpin trace config status verify version help"
+	local commands="list show cat summary reasons tail retry hold release remove bounce redirect suspend resume pin unpin trace config status verify doctor version help"
 	local conditions="--sender --rcpt --site --domain --state --older --younger --larger --reason"
 	local acting="$conditions --because --all --dry-run"
 	local socket=() command="" options="-c --json --help" skip="" i
@@ -45,7 +45,7 @@ _relayq() {
 		esac
 	done
 	case $before in
-	-c)
+	-c | --config)
 		mapfile -t COMPREPLY < <(compgen -f -- "$word")
 		return
 		;;
@@ -66,7 +66,7 @@ _relayq() {
 			site-back hold release retry remove return redirect suspend resume refused discarded" -- "$word")
 		return
 		;;
-	--sender | --rcpt | --domain | --older | --younger | --larger | --reason | --limit | --because | --to | --for)
+	--sender | --rcpt | --domain | --older | --younger | --larger | --reason | --limit | --because | --to | --for | --probe | --timeout)
 		return
 		;;
 	esac
@@ -82,6 +82,7 @@ _relayq() {
 	pin) options+=" --for" ;;
 	trace) options+=" --connect" ;;
 	verify) options+=" --read-only" ;;
+	doctor) options+=" --config --sender --probe --timeout" ;;
 	help) options=$commands ;;
 	esac
 	if [[ $word != -* ]]; then

@@ -34,6 +34,7 @@ struct dns_record {
 struct dns_answer {
 	enum dns_status status;
 	bool secure;	 /* AD bit, from a resolver that is trusted with it */
+	bool local;	 /* all resolvers are on this machine; set by dns/resolver.h */
 	uint32_t ttl;	 /* seconds, the least of the chain; of negative answers by RFC 2308 (0 without SOA) */
 	char detail[96]; /* for people: "SERVFAIL from [::1]:53", "time-out after 10 s (3 servers)" */
 	struct dns_record *records;

@@ -161,14 +161,18 @@ static uint64_t lifetime(const struct dns_cache_limits *limits, const struct dns
 	return limits->failure;
 }
 
+void dns_cache_stamp(const struct dns_cache *c, struct dns_shared *s, uint64_t now_ms)
+{
+	s->expires_ms = now_ms + lifetime(&c->limits, &s->answer);
+}
+
 void dns_cache_put(struct dns_cache *c, const struct dns_key *key, struct dns_shared *s, uint64_t now_ms)
 {
-	uint64_t life = lifetime(&c->limits, &s->answer);
-	s->expires_ms = now_ms + life;
+	dns_cache_stamp(c, s, now_ms);
 	struct entry *e = find(c, key);
 	if (e != NULL)
 		drop(c, e);
-	if (life == 0 || c->limits.entries == 0)
+	if (s->expires_ms == now_ms || c->limits.entries == 0)
 		return;
 	e = calloc(1, sizeof *e);
 	if (e == NULL)

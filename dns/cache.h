@@ -49,6 +49,8 @@ void dns_cache_free(struct dns_cache *c); /* NULL is fine */
 void dns_cache_limit(struct dns_cache *c, const struct dns_cache_limits *limits);
 /* Lent until the next call; NULL if nothing is known (any more). */
 struct dns_shared *dns_cache_find(struct dns_cache *c, const struct dns_key *key, uint64_t now_ms);
+/* Sets `expires_ms` of an answer that is not to be kept. */
+void dns_cache_stamp(const struct dns_cache *c, struct dns_shared *s, uint64_t now_ms);
 /* Sets `expires_ms` of the answer and keeps a reference, unless it may not be kept (TTL 0) or memory is short. */
 void dns_cache_put(struct dns_cache *c, const struct dns_key *key, struct dns_shared *s, uint64_t now_ms);
 size_t dns_cache_count(const struct dns_cache *c);

@@ -23,6 +23,7 @@
 #include "conf/log.h"
 #include "dns/cache.h"
 #include "dns/name.h"
+#include "dns/nat64.h"
 #include "dns/resolvconf.h"
 #include "dns/server.h"
 
@@ -67,7 +68,7 @@ struct resolver {
 	struct slot *slots;
 	size_t slot_count;
 	unsigned generation;
-	bool trusted; /* with the AD bit */
+	bool trusted; /* with the AD bit: all servers are on this machine */
 	uint64_t timeout_ms;
 
 	struct dns_cache_limits limits;
@@ -230,6 +231,13 @@ static size_t current(const struct lookup *l)
 	return (l->first + l->turn) % l->resolver->slot_count;
 }
 
+/* What it tells are the resolvers' own words, not the world's (RFC 8880 §7): whoever asks wants to hear those that are
+ * asked now. */
+static bool of_this_network(const struct dns_key *k)
+{
+	return strcmp(dns_key_name(k), NAT64_NAME) == 0;
+}
+
 static void conclude(struct lookup *l, struct dns_answer *answer)
 {
 	struct resolver *r = l->resolver;
@@ -239,7 +247,10 @@ static void conclude(struct lookup *l, struct dns_answer *answer)
 		return;
 	if (l->shared->answer.status == DNS_SERVFAIL || l->shared->answer.status == DNS_TIMEOUT)
 		COUNT(dns_failures);
-	dns_cache_put(r->cache, &l->key, l->shared, clock_mono_ms());
+	if (of_this_network(&l->key))
+		dns_cache_stamp(r->cache, l->shared, clock_mono_ms());
+	else
+		dns_cache_put(r->cache, &l->key, l->shared, clock_mono_ms());
 }
 
 /* The server failed, by its own word or by nonsense. */
@@ -264,6 +275,7 @@ static void read_packet(struct lookup *l, const uint8_t *packet, size_t len)
 		note_failure(l, err == -ENOMEM ? "out of memory at the answer" : "nonsense");
 	} else if (answer.status != DNS_SERVFAIL) {
 		answer.secure = answer.secure && r->trusted;
+		answer.local = r->trusted;
 		conclude(l, &answer);
 	} else if (strcmp(answer.detail, "FORMERR") == 0 && !l->plain) {
 		l->plain = true; /* RFC 6891 §7: the same server once more */

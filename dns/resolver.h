@@ -11,6 +11,8 @@
  *
  * The AD bit is believed only if all servers are on loopback addresses.
  *
+ * Answers about ipv4only.arpa (dns/nat64.h) are not kept: each question goes to a server.
+ *
  * A callback never comes before the call that asked returns; never twice; never after dns_cancel(). It may ask, cancel
  * (other questions), configure and close. */
 #ifndef DNS_RESOLVER_H

@@ -38,8 +38,7 @@ static enum family by_share(struct queue *q, const struct site *s, const struct 
 /* What a connection must be like. */
 struct wanted {
 	enum family family; /* FAMILY_NONE: either */
-	enum family
-		share; /* likewise, but one that was made for this mail and came out otherwise is taken all the same */
+	enum family share;  /* likewise, but a new one that was made for such mail and came out otherwise is taken */
 	uint64_t pool;
 };
 
@@ -53,8 +52,9 @@ static struct wanted wants(struct queue *q, const struct site *s, const struct d
 static bool fits(const struct link *l, const struct delivery *d, const struct wanted *w)
 {
 	enum family family = (enum family)connection_info(l->connection)->to.ip.family;
-	return link_fits(l, d) && l->pool == w->pool && (w->family == FAMILY_NONE || family == w->family) &&
-	       (w->share == FAMILY_NONE || family == w->share || l->paths != NULL);
+	return link_fits(l, d) && l->pool == w->pool && !l->shunned &&
+	       (w->family == FAMILY_NONE || family == w->family) &&
+	       (w->share == FAMILY_NONE || family == w->share || (l->paths != NULL && l->share == w->share));
 }
 
 struct link *choose_link(struct queue *q, const struct site *s, const struct delivery *d)

@@ -47,6 +47,7 @@ struct tries {
 	enum family other;	   /* the family that the next path should have; FAMILY_NONE */
 	enum family refused;	   /* it was refused for this family, and must have the other: queue/path/failover.h */
 	enum refusal refusal;	   /* … in which manner */
+	bool resourced;		   /* it was refused from one source address, and had another one already */
 	const char *refusal_row;   /* … by which row of the table, if this transaction was; lent */
 	unsigned slow;		   /* sessions with a wait before the content that was over patience */
 	uint32_t race_ms, transfer_ms;
@@ -112,9 +113,11 @@ struct link {
 	uint32_t race_ms;
 	unsigned sent;
 	uint64_t pool;			/* key of the pool of source addresses from which it was made */
+	enum family share;		/* the family that the mail which it was made for has by its share */
 	struct ip source;		/* FAMILY_NONE: the kernel chose it */
 	uint64_t domains[LINK_DOMAINS]; /* hashes of those that it carried mail for, if the peer limits their number */
 	unsigned domain_count;
+	bool shunned; /* the site refused mail from its source address, and the pool has another */
 	bool closing; /* takes no more work; `closed` will come */
 	void (*closed)(struct queue *q, struct site *s);
 };
@@ -139,6 +142,7 @@ struct dialling {
 	bool probe;		/* begun while the site rested */
 	bool partial;		/* addresses were left out for limits { address_connections } */
 	uint64_t pool;		/* key of its pool of source addresses */
+	enum family share;	/* the family that its mail has by its share; FAMILY_NONE: either */
 	/* counted at their addresses as long as it is under way: those of the best preference */
 	uint16_t preference;
 	unsigned counted;
@@ -170,6 +174,7 @@ struct site {
 	struct lane lane;	/* lane.site is its name */
 	TAILQ_ENTRY(site) use;	/* all sites, the longest unused first */
 	TAILQ_ENTRY(site) turn; /* sites that wait for the limit of all connections */
+	unsigned next_source;	/* whose turn it is, of the addresses of a pool */
 	bool in_turn;
 	bool at_limit; /* limits { site_connections } is reached: counted once until there is room again */
 	const struct suspension *suspension; /* by an operator; NULL */
@@ -248,7 +253,7 @@ struct queue {
 	unsigned share_count;
 	struct binding *bindings;
 	unsigned binding_count;
-	unsigned next_source;		      /* whose turn it is, of the addresses of a pool */
+	unsigned next_source;		      /* with which address of a pool the next new site begins */
 	int (*can_bind)(const struct ip *ip); /* binding_try(); tests: the test's */
 	bool paths_walking;		      /* … is being made */
 	uint64_t paths_kept, paths_kept_at;   /* memory_changes() when it was written, and when that was */

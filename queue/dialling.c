@@ -58,6 +58,7 @@ struct dial *dialling_build(struct queue *q, struct site *s, struct delivery *d,
 	struct lane lane = s->lane;
 	pool_choose(q, s, pool, &lane);
 	w->pool = pool_key(pool);
+	w->share = pool_family(q, d);
 	struct dial *dial = n || wait ? dial_new(loop, q->mailbox, q->conf, q->store, &lane) : NULL;
 	for (unsigned i = 0; dial != NULL && i < n; i++) {
 		dial_add(dial, &candidates[i]);
@@ -71,7 +72,8 @@ void dialling_refresh(struct queue *q, struct dialling *w, struct candidate cand
 {
 	bool full;
 	dialling_count(q, w, -1); /* its own places are no reason to leave them out */
-	unsigned n = site_candidates(q, w->site, w->picky, candidates, &full);
+	const struct delivery *d = w->picky ? w->picky : ready_first(&w->site->ready);
+	unsigned n = site_candidates(q, w->site, d, candidates, &full);
 	for (unsigned i = 0; i < n; i++) {
 		dial_add(w->dial, &candidates[i]);
 		take_address(w, &candidates[i]);

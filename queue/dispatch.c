@@ -404,8 +404,10 @@ static void dial_won(struct queue *q, struct site *s, struct dial *dial, const s
 {
 	struct delivery *picky = w->picky;
 	struct link *l = link_new(q, s, dial, on_link_closed);
-	if (l != NULL)
+	if (l != NULL) {
 		l->pool = w->pool;
+		l->share = w->share;
+	}
 	s->known = true;
 	s->slow = false;
 	end_rest(q, s);
@@ -465,11 +467,11 @@ static void begin_rest(struct queue *q, struct site *s, const struct dial *dial,
 	dispatch_sweep(q, s);
 }
 
-/* No descriptor, no memory: that says nothing of the site. */
+/* No descriptor, no memory, or a source address that is not welcome: that says nothing of the site. */
 static bool nothing_tried(const struct dial *dial)
 {
 	for (unsigned i = 0; i < dial->path_count; i++)
-		if (dial->paths[i].fault != FAULT_LOCAL)
+		if (dial->paths[i].fault != FAULT_LOCAL && dial->paths[i].fault != FAULT_SOURCE_REFUSED)
 			return false;
 	return true;
 }
@@ -520,7 +522,7 @@ static void on_dial(struct dial *dial)
 	s->dial_count--;
 	s->picky_count -= picky != NULL;
 	q->dials--;
-	failover_look_at_paths(q, s, dial->paths, dial->path_count, dial->used);
+	failover_look_at_paths(q, s, dial, w->pool);
 	memory_note(q->memory, s->lane.site, dial->paths, dial->path_count, core_now(q));
 	prober_changed(s);
 	for (unsigned i = 0; i < dial->path_count; i++)

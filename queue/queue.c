@@ -12,6 +12,7 @@
 #include "queue/core.h"
 #include "queue/dispatch.h"
 #include "queue/index.h"
+#include "queue/oracle/oracle.h"
 #include "queue/path/binding.h"
 #include "queue/path/keep.h"
 #include "queue/path/pool.h"
@@ -22,13 +23,22 @@
 #include "queue/site.h"
 #include "queue/suspension.h"
 
-enum { TICK_MS = 1000, SLICE = 100, STEP_MS = 60000, EXPIRY_PAUSE_MS = 3600000, DISK_MS = 5000, SELF_MAX = 256 };
+enum {
+	TICK_MS = 1000,
+	SLICE = 100,
+	STEP_MS = 60000,
+	EXPIRY_PAUSE_MS = 3600000,
+	DISK_MS = 5000,
+	SELF_MAX = 256,
+	ERRORS_MAX = 65536
+};
 
 struct queue_thread {
 	struct queue q;
 	struct ioloop loop;
 	struct submission_desk desk;
 	struct control *control;
+	struct oracle *oracle; /* NULL: not opened */
 	struct reclaim *reclaim;
 	uv_timer_t tick, next;
 	uv_prepare_t prepare;
@@ -140,6 +150,15 @@ static void find_self(struct queue_thread *t)
 	freeifaddrs(all);
 }
 
+static void configure_oracle(struct queue_thread *t)
+{
+	struct buf errors;
+	buf_init(&errors, ERRORS_MAX);
+	if (t->oracle != NULL && oracle_configure(t->oracle, t->q.conf, &errors) != 0)
+		LOG_ERR("listen-failed", LF_STR("errors", errors.data ? (char *)errors.data : ""));
+	buf_fini(&errors);
+}
+
 struct reload {
 	struct letter letter;
 	struct queue_thread *thread;
@@ -151,6 +170,7 @@ static void on_reload(struct letter *letter)
 	struct reload *r = LETTER_OF(letter, struct reload, letter);
 	take_configuration(&r->thread->q, r->conf);
 	find_self(r->thread);
+	configure_oracle(r->thread);
 	free(r);
 }
 
@@ -357,6 +377,11 @@ int queue_open(
 	return 0;
 }
 
+int queue_listen(struct queue_thread *t, struct buf *errors)
+{
+	return oracle_open(&t->oracle, &t->loop.uv, t->q.resolver, t->q.conf, errors);
+}
+
 const struct submission_desk *queue_desk(const struct queue_thread *t)
 {
 	return &t->desk;
@@ -485,13 +510,22 @@ static void on_control_closed(void *arg)
 		on_resolver_closed(t);
 }
 
-static void on_close(struct letter *letter)
+static void on_oracle_closed(void *arg)
 {
-	struct queue_thread *t = LETTER_OF(letter, struct queue_thread, close);
+	struct queue_thread *t = arg;
 	if (t->control != NULL)
 		control_close(t->control, on_control_closed, t);
 	else
 		on_control_closed(t);
+}
+
+static void on_close(struct letter *letter)
+{
+	struct queue_thread *t = LETTER_OF(letter, struct queue_thread, close);
+	if (t->oracle != NULL)
+		oracle_close(t->oracle, on_oracle_closed, t);
+	else
+		on_oracle_closed(t);
 }
 
 static void free_state(struct queue_thread *t)

@@ -19,6 +19,9 @@ const struct submission_desk *queue_desk(const struct queue_thread *t);
 uint64_t queue_id_floor_ms(const struct queue_thread *t);
 const _Atomic uint64_t *queue_id_ceiling_ms(const struct queue_thread *t);
 uint64_t queue_message_count(const struct queue_thread *t); /* found by queue_open() */
+/* Opens the sockets of the configuration's oracles (queue/oracle/oracle.h), before the start. 0; or a negative code with
+ * lines in `errors`. */
+int queue_listen(struct queue_thread *t, struct buf *errors);
 /* Starts the thread and begins to deliver. */
 int queue_start(struct queue_thread *t);
 /* Another thread: takes up a configuration. 0 or -ENOMEM. */

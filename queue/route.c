@@ -8,6 +8,7 @@
 
 #include "queue/dispatch.h"
 #include "queue/index.h"
+#include "queue/path/pool.h"
 #include "queue/settle.h"
 #include "queue/site.h"
 
@@ -140,13 +141,15 @@ static void go_to_site(struct queue *q, struct domain *domain)
 }
 
 /* The addresses that are known so far are all doubtful, and others may still come: the AAAA answer was the quicker one,
- * and IPv6 is broken there. */
+ * and IPv6 is broken there. Or a share says over which family mail goes: then both must be known. */
 static bool better_may_come(struct queue *q, const struct domain *domain)
 {
 	const struct hops *h = domain->hops;
 	const struct site *s = h->complete || core_now(q) >= domain->asked + BETTER_MS ? NULL : site_get(q, h);
 	if (s == NULL)
 		return false;
+	if (pool_shares(q))
+		return true;
 	for (size_t i = 0; i < 2 * h->count; i++) {
 		const struct hop_host *host = &h->hosts[i / 2];
 		for (size_t k = 0; k < host->host->family[i % 2].count; k++) {

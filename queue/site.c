@@ -194,6 +194,7 @@ static struct site *add_site(struct queue *q, const struct hops *h, const char *
 		return NULL;
 	}
 	s->queue = q;
+	s->next_source = q->next_source++;
 	pace_restart(s);
 	s->due.kind = DUE_SITE;
 	s->sweep_due.kind = DUE_SWEEP;

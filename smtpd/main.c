@@ -141,7 +141,7 @@ static int load(const struct options *o, struct conf **conf, struct buf *errors)
 static void raise_file_limit(struct conf *c)
 {
 	struct rlimit limit;
-	const uint64_t own = 200;
+	const uint64_t own = 200 + c->limits.oracle;
 	uint64_t wanted = c->limits.sessions * 2 + c->limits.connections * 2 + own;
 	if (getrlimit(RLIMIT_NOFILE, &limit) != 0)
 		return;
@@ -430,7 +430,7 @@ static int open_all(struct daemon *d, struct buf *errors)
 	};
 	if (user != NULL && seteuid(0) != 0)
 		return EX_NOPERM;
-	if (smtpd_open(&d->smtpd, &setup, errors) != 0)
+	if (smtpd_open(&d->smtpd, &setup, errors) != 0 || queue_listen(d->queue, errors) != 0)
 		return EX_UNAVAILABLE;
 	print_text(errors);
 	code = give_up_root(user);

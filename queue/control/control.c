@@ -391,7 +391,7 @@ int control_open(struct control **out, struct ioloop *loop, struct queue *q, str
 	TAILQ_INIT(&k->clients);
 	TAILQ_INIT(&k->ready);
 	int fd;
-	int err = control_socket_make(&fd, &k->inode, path, errors);
+	int err = control_socket_make(&fd, &k->inode, path, CONTROL_SOCKET_OWN, errors);
 	if (err == 0) {
 		err = listen_on(k, fd);
 		if (err != 0)

@@ -53,7 +53,7 @@ static int make_folder(const char *path)
 }
 
 /* Bound under another name, then renamed: the path never names a socket that nobody may open or nobody answers. */
-static int bind_beside(int fd, ino_t *inode, const char *path)
+static int bind_beside(int fd, ino_t *inode, const char *path, mode_t mode)
 {
 	struct sockaddr_un beside;
 	int err = address_of(&beside, path, ".new");
@@ -64,7 +64,7 @@ static int bind_beside(int fd, ino_t *inode, const char *path)
 	if (bind(fd, (struct sockaddr *)&beside, sizeof beside) != 0)
 		return -errno;
 	struct stat st;
-	if (chmod(beside.sun_path, 0660) != 0 || listen(fd, BACKLOG) != 0 || lstat(beside.sun_path, &st) != 0 ||
+	if (chmod(beside.sun_path, mode) != 0 || listen(fd, BACKLOG) != 0 || lstat(beside.sun_path, &st) != 0 ||
 		rename(beside.sun_path, path) != 0) {
 		err = -errno;
 		unlink(beside.sun_path);
@@ -74,40 +74,45 @@ static int bind_beside(int fd, ino_t *inode, const char *path)
 	return 0;
 }
 
-static int explain(struct buf *errors, const char *path, int err)
+static const struct {
+	const char *what;
+	mode_t mode;
+} kinds[] = {[CONTROL_SOCKET_OWN] = {"control socket", 0660}, [CONTROL_SOCKET_ALL] = {"oracle", 0666}};
+
+static int explain(struct buf *errors, enum control_socket kind, const char *path, int err)
 {
 	static const struct {
 		int err;
 		const char *mend;
 	} rows[] = {
-		{-EADDRINUSE, "another daemon answers there; stop it, or set another `control`"},
-		{-EEXIST, "what stands there is no socket; move it away, or set another `control`"},
-		{-ENAMETOOLONG, "the path is too long for a socket; set a shorter `control`"},
-		{-ENOENT, "make its folder first, or set another `control`"},
-		{-EACCES, "this user may not write there; change the folder's owner, or set another `control`"},
+		{-EADDRINUSE, "another daemon answers there; stop it, or set another path"},
+		{-EEXIST, "what stands there is no socket; move it away, or set another path"},
+		{-ENAMETOOLONG, "the path is too long for a socket; set a shorter one"},
+		{-ENOENT, "make its folder first, or set another path"},
+		{-EACCES, "this user may not write there; change the folder's owner, or set another path"},
 	};
 	const char *mend = strerror(-err);
 	for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++)
 		if (rows[i].err == err)
 			mend = rows[i].mend;
-	buf_printf(errors, "control socket %s: %s\n", path, mend);
+	buf_printf(errors, "%s %s: %s\n", kinds[kind].what, path, mend);
 	return err;
 }
 
-int control_socket_make(int *out, ino_t *inode, const char *path, struct buf *errors)
+int control_socket_make(int *out, ino_t *inode, const char *path, enum control_socket kind, struct buf *errors)
 {
 	int err = look(path);
 	if (err == 0)
 		err = make_folder(path);
 	if (err != 0)
-		return explain(errors, path, err);
+		return explain(errors, kind, path, err);
 	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 	if (fd < 0)
-		return explain(errors, path, -errno);
-	err = bind_beside(fd, inode, path);
+		return explain(errors, kind, path, -errno);
+	err = bind_beside(fd, inode, path, kinds[kind].mode);
 	if (err != 0) {
 		close(fd);
-		return explain(errors, path, err);
+		return explain(errors, kind, path, err);
 	}
 	*out = fd;
 	return 0;

@@ -1,5 +1,5 @@
-/* queue/control/socket.h: making the control socket, and who is at its other end. Plumbing; blocks for no longer than a
- * file operation. */
+/* queue/control/socket.h: making the control socket, and who is at its other end; the socket of an oracle is made the
+ * same way. Plumbing; blocks for no longer than a file operation. */
 #ifndef QUEUE_CONTROL_SOCKET_H
 #define QUEUE_CONTROL_SOCKET_H
 
@@ -8,8 +8,13 @@
 
 #include "conf/buf.h"
 
-/* A listening, non-blocking socket at `path`, mode 0660: see control_open(). 0, with the file's inode; or negative. */
-int control_socket_make(int *fd, ino_t *inode, const char *path, struct buf *errors);
+enum control_socket {
+	CONTROL_SOCKET_OWN, /* mode 0660: relayq's */
+	CONTROL_SOCKET_ALL, /* mode 0666: an oracle's; who may enter its folder may ask */
+};
+
+/* A listening, non-blocking socket at `path`: see control_open(). 0, with the file's inode; or negative. */
+int control_socket_make(int *fd, ino_t *inode, const char *path, enum control_socket kind, struct buf *errors);
 /* Removes the path unless somebody else's socket stands there now. */
 void control_socket_remove(const char *path, ino_t inode);
 /* May the peer of a connected socket ask (control_may())? `who` becomes "uid=0 pid=123". */

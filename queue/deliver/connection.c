@@ -13,6 +13,7 @@
 
 #include "conf/counter.h"
 #include "conf/log.h"
+#include "conf/sources.h"
 #include "queue/deliver/client.h"
 #include "queue/deliver/conversion.h"
 #include "queue/deliver/feed.h"
@@ -475,7 +476,7 @@ static void on_connect(uv_connect_t *req, int status)
 		c->owner->connected(c, c->owner_arg);
 }
 
-/* The lane's own address. A host that has lost it still delivers, and says so. */
+/* The lane's own address. A host that has lost it still delivers, under the name of no address, and says so. */
 static void bind_source(struct connection *c, const struct ip *source)
 {
 	struct sockaddr_storage sa;
@@ -488,9 +489,12 @@ static void bind_source(struct connection *c, const struct ip *source)
 		setsockopt(fd, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, &on, sizeof on);
 	endpoint_to_sockaddr(&own, &sa);
 	int err = uv_tcp_bind(&c->tcp, (const struct sockaddr *)&sa, 0);
-	if (err != 0)
-		LOG_WARN("source-address-unusable", LF_IP("source", source), LF_ENDPOINT("to", &c->info.to),
-			LF_STR("error", uv_strerror(err)));
+	if (err == 0)
+		return;
+	const struct ip none = {.family = FAMILY_NONE};
+	snprintf(c->helo, sizeof c->helo, "%s", sources_helo(c->conf, &none, (enum family)c->info.to.ip.family));
+	LOG_WARN("source-address-unusable", LF_IP("source", source), LF_ENDPOINT("to", &c->info.to),
+		LF_STR("error", uv_strerror(err)));
 }
 
 /* Smaller segments over IPv6, for paths on which larger ones vanish and nobody says so. */

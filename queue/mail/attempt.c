@@ -37,6 +37,7 @@ bool fault_is_path(enum fault f)
 	case FAULT_GREETING_4YZ:
 	case FAULT_EHLO_4YZ:
 	case FAULT_FAMILY_REFUSED:
+	case FAULT_SOURCE_REFUSED:
 		return false;
 	default:
 		return true;

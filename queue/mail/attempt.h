@@ -34,7 +34,8 @@
 	X(TOO_LONG, "too-long", "the reply was over the limit")                                                        \
 	X(LOCAL, "local", "this host could not open the connection")                                                   \
 	X(SUPERSEDED, "superseded", "given up because another path was greeted first")                                 \
-	X(FAMILY_REFUSED, "family-refused", "refused for its address family")
+	X(FAMILY_REFUSED, "family-refused", "refused for its address family")   \
+	X(SOURCE_REFUSED, "source-refused", "refused for this source address")
 
 enum fault {
 /* clang-format off */

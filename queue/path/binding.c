@@ -67,4 +67,6 @@ bool binding_usable(struct queue *q, const struct ip *ip)
 void binding_free(struct queue *q)
 {
 	free(q->bindings);
+	q->bindings = NULL;
+	q->binding_count = 0;
 }

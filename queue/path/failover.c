@@ -28,17 +28,33 @@ static bool has_family(const struct site *s, enum family family)
 }
 
 /* The path over which the reply came: what it said about the family stands there in `relayq show` and the notice. */
-static void mark_path(struct attempt *a, const struct reply *r)
+static void mark_path(struct attempt *a, enum fault fault, const struct reply *r)
 {
 	if (a->used < 0)
 		return;
-	a->paths[a->used].fault = FAULT_FAMILY_REFUSED;
+	a->paths[a->used].fault = fault;
 	a->paths[a->used].reply = *r;
 }
 
-bool failover_refused(
-	struct queue *q, const struct link *l, struct delivery *d, const struct reply *r, struct reply *soft)
+/* The same address once more, from another source. */
+static void untry(struct tries *t, const struct endpoint *to)
 {
+	for (unsigned i = 0; i < t->tried_count; i++)
+		if (endpoint_equal(&t->tried[i], to))
+			t->tried[i--] = t->tried[--t->tried_count];
+}
+
+/* What the recipient is deferred with if the other way turns out to be none. */
+static void say_soft(struct reply *soft, const struct reply *r, const char *from, const char *next)
+{
+	char enhanced[REPLY_ENHANCED], text[REPLY_TEXT_MAX + 32];
+	snprintf(enhanced, sizeof enhanced, "4%s", r->enhanced[0] ? r->enhanced + 1 : ".7.0");
+	reply_set(soft, 450, enhanced, "refused %s, to be sent %s: %s", from, next, reply_format(r, text, sizeof text));
+}
+
+bool failover_refused(struct queue *q, struct link *l, struct delivery *d, const struct reply *r, struct reply *soft)
+{
+	char from[IP_TEXT + 8], next[16];
 	const struct site *s = l->site;
 	const struct endpoint *via = &connection_info(l->connection)->to;
 	struct tries *t = d->tries;
@@ -49,19 +65,30 @@ bool failover_refused(
 	if (match.kind == REFUSAL_NONE)
 		return false;
 	/* another source address of the pool may be welcome: then only this one rests there */
-	if (!pool_refused(q, s, pool_of(q, d), &l->source))
+	l->shunned = l->shunned || pool_refused(q, s, l->pool, &l->source);
+	if (!l->shunned)
 		memory_note_refused(q->memory, s->lane.site, via, core_now(q));
-	mark_path(t->attempt, r);
+	mark_path(t->attempt, l->shunned ? FAULT_SOURCE_REFUSED : FAULT_FAMILY_REFUSED, r);
 	bool again = t->refused == other_of(family) || (t->refusal == REFUSAL_LISTED && t->refused != family);
-	if (again || !has_family(s, other_of(family)))
+	bool other = has_family(s, other_of(family));
+	/* whichever recipient of the transaction it is, the attempt is the same */
+	bool resourced = t->resourced && t->refusal_row == NULL;
+	if (again || (!other && (!l->shunned || resourced)))
 		return false;
-	t->refused = family;
 	t->refusal = match.kind;
 	t->refusal_row = match.row;
-	char enhanced[REPLY_ENHANCED], text[REPLY_TEXT_MAX + 32];
-	snprintf(enhanced, sizeof enhanced, "4%s", r->enhanced[0] ? r->enhanced + 1 : ".7.0");
-	reply_set(soft, 450, enhanced, "refused over %s, to be sent over %s: %s", name_of(family),
-		name_of(other_of(family)), reply_format(r, text, sizeof text));
+	if (other) {
+		t->refused = family;
+		snprintf(from, sizeof from, "over %s", name_of(family));
+		snprintf(next, sizeof next, "over %s", name_of(other_of(family)));
+	} else {
+		char text[IP_TEXT];
+		t->resourced = true;
+		untry(t, via);
+		snprintf(from, sizeof from, "from %s", ip_format(&l->source, text));
+		snprintf(next, sizeof next, "from another");
+	}
+	say_soft(soft, r, from, next);
 	return true;
 }
 
@@ -79,21 +106,22 @@ static bool may_be_refusal(enum fault f)
 	}
 }
 
-void failover_look_at_paths(
-	const struct queue *q, const struct site *s, struct path_try *paths, unsigned count, int used)
+void failover_look_at_paths(struct queue *q, const struct site *s, struct dial *dial, uint64_t pool)
 {
-	enum family winner = used >= 0 ? (enum family)paths[used].to.ip.family : FAMILY_NONE;
+	enum family winner = dial->used >= 0 ? (enum family)dial->paths[dial->used].to.ip.family : FAMILY_NONE;
 	if (!q->conf->policy_failover)
 		return;
-	for (unsigned i = 0; i < count; i++) {
-		struct path_try *p = &paths[i];
+	for (unsigned i = 0; i < dial->path_count; i++) {
+		struct path_try *p = &dial->paths[i];
 		enum family family = (enum family)p->to.ip.family;
 		struct refusal_match match = {.kind = REFUSAL_NONE};
 		if (may_be_refusal(p->fault))
 			match = refusal_of(q->conf, &p->reply, family);
 		if (match.kind == REFUSAL_NONE)
 			continue;
-		p->fault = FAULT_FAMILY_REFUSED;
+		bool shunned = pool_refused(
+			q, s, pool, family == FAMILY_IPV6 ? &dial->lane.source_ipv6 : &dial->lane.source_ipv4);
+		p->fault = shunned ? FAULT_SOURCE_REFUSED : FAULT_FAMILY_REFUSED;
 		if (winner != other_of(family))
 			continue;
 		char reply[REPLY_TEXT_MAX + 32];

@@ -9,16 +9,16 @@
 #define QUEUE_PATH_FAILOVER_H
 
 #include "queue/core.h"
+#include "queue/deliver/dialer.h"
 
 /* The site refused a recipient of the delivery over this connection with this reply. True: another family may not share
  * that: the recipient is to stay queued, and the attempt to go on over the other family (tries->refused says which one
- * is out of question). False: it is no such refusal, or both families refuse, or there is no other. `soft`: what to
- * defer with if no path can be had now. */
-bool failover_refused(
-	struct queue *q, const struct link *l, struct delivery *d, const struct reply *r, struct reply *soft);
-/* Paths of a race whose greeting or EHLO was refused for the family get that fault. */
-void failover_look_at_paths(
-	const struct queue *q, const struct site *s, struct path_try *paths, unsigned count, int used);
+ * is out of question), or, once, from another source address if there is no other family. False: it is no such refusal,
+ * or both families refuse, or there is no other. `soft`: what to defer with if no path can be had now. */
+bool failover_refused(struct queue *q, struct link *l, struct delivery *d, const struct reply *r, struct reply *soft);
+/* Paths of a dial whose greeting or EHLO was refused for the family, or for a source address of the pool of this key,
+ * get that fault. */
+void failover_look_at_paths(struct queue *q, const struct site *s, struct dial *dial, uint64_t pool);
 /* Is a connection over this family to be left alone, because the site refuses mail over it (or an operator pinned the
  * other one) and the other one has an address that is not doubtful? */
 bool failover_avoids(struct queue *q, const struct site *s, const struct delivery *d, enum family family);

@@ -52,7 +52,7 @@ static unsigned count_of(const struct queue *q, const struct conf_pool *pool, en
 /* The next one in turn that can be used and does not rest at the site; else one that rests; else none. */
 static struct ip choose(struct queue *q, const struct site *s, const struct conf_pool *pool, enum family family)
 {
-	unsigned count = count_of(q, pool, family), turn = q->next_source;
+	unsigned count = count_of(q, pool, family), turn = s->next_source;
 	struct ip found = {.family = FAMILY_NONE};
 	for (unsigned i = 0; i < count; i++) {
 		struct ip ip = address_at(q, pool, family, (turn + i) % count);
@@ -68,27 +68,39 @@ static struct ip choose(struct queue *q, const struct site *s, const struct conf
 	return found;
 }
 
-void pool_choose(struct queue *q, const struct site *s, const struct conf_pool *pool, struct lane *lane)
+void pool_choose(struct queue *q, struct site *s, const struct conf_pool *pool, struct lane *lane)
 {
 	lane->source_ipv4 = choose(q, s, pool, FAMILY_IPV4);
 	lane->source_ipv6 = choose(q, s, pool, FAMILY_IPV6);
-	q->next_source++;
+	s->next_source++;
 	snprintf(lane->helo_ipv4, sizeof lane->helo_ipv4, "%s", sources_helo(q->conf, &lane->source_ipv4, FAMILY_IPV4));
 	snprintf(lane->helo_ipv6, sizeof lane->helo_ipv6, "%s", sources_helo(q->conf, &lane->source_ipv6, FAMILY_IPV6));
 }
 
-bool pool_refused(struct queue *q, const struct site *s, const struct conf_pool *pool, const struct ip *source)
+/* NULL: it has gone from the configuration. */
+static const struct conf_pool *find_pool(const struct queue *q, uint64_t key)
+{
+	for (size_t i = 0; key != 0 && i < q->conf->pool_count; i++)
+		if (pool_key(&q->conf->pools[i]) == key)
+			return &q->conf->pools[i];
+	return NULL;
+}
+
+bool pool_refused(struct queue *q, const struct site *s, uint64_t key, const struct ip *source)
 {
 	enum family family = (enum family)source->family;
-	if (family == FAMILY_NONE || count_of(q, pool, family) < 2)
+	const struct conf_pool *pool = find_pool(q, key);
+	if (pool == NULL || family == FAMILY_NONE)
 		return false;
 	char text[IP_TEXT];
 	memory_note_source_refused(q->memory, s->lane.site, source, core_now(q));
-	LOG_INFO("source-rests", LF_STR("site", s->lane.site), LF_STR("source", ip_format(source, text)));
-	for (unsigned i = 0; i < count_of(q, pool, family); i++) {
+	unsigned count = count_of(q, pool, family);
+	for (unsigned i = 0; i < count; i++) {
 		struct ip ip = address_at(q, pool, family, i);
-		if (binding_usable(q, &ip) && !memory_source_rests(q->memory, s->lane.site, &ip, core_now(q)))
-			return true;
+		if (!binding_usable(q, &ip) || memory_source_rests(q->memory, s->lane.site, &ip, core_now(q)))
+			continue;
+		LOG_INFO("source-rests", LF_STR("site", s->lane.site), LF_STR("source", ip_format(source, text)));
+		return true;
 	}
 	return false;
 }
@@ -159,6 +171,14 @@ enum family pool_family(struct queue *q, const struct delivery *d)
 	return (double)(XXH3_64bits(&id, sizeof id) % 10000) < share * 100 ? FAMILY_IPV6 : FAMILY_IPV4;
 }
 
+bool pool_shares(const struct queue *q)
+{
+	bool some = q->conf->source.ipv6_share < WHOLE;
+	for (size_t i = 0; !some && i < q->conf->pool_count; i++)
+		some = q->conf->pools[i].ipv6_share < WHOLE; /* CONF_INHERIT is more */
+	return some;
+}
+
 static int take(struct queue *q, const struct buf *b)
 {
 	struct reader r;
@@ -197,6 +217,8 @@ void pool_load(struct queue *q)
 void pool_free(struct queue *q)
 {
 	free(q->shares);
+	q->shares = NULL;
+	q->share_count = 0;
 	sidestate_fini(&q->shares_file);
 	binding_free(q);
 }

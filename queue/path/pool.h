@@ -16,12 +16,14 @@ const struct conf_pool *pool_of(const struct queue *q, const struct delivery *d)
 /* Tells pools apart; 0: none. */
 uint64_t pool_key(const struct conf_pool *pool);
 /* Fills the lane's source addresses and names for the next connection to the site. */
-void pool_choose(struct queue *q, const struct site *s, const struct conf_pool *pool, struct lane *lane);
-/* A site refused mail from this address. True: the pool has another one of the family that it does not refuse, so it
- * is no matter of the family there. */
-bool pool_refused(struct queue *q, const struct site *s, const struct conf_pool *pool, const struct ip *source);
+void pool_choose(struct queue *q, struct site *s, const struct conf_pool *pool, struct lane *lane);
+/* A site refused mail from this address of the pool of this key. True: the pool has another one of the family that it
+ * does not refuse, so it is no matter of the family there; this one rests. */
+bool pool_refused(struct queue *q, const struct site *s, uint64_t key, const struct ip *source);
 /* The family over which the delivery should go while both work, by the share of IPv6; FAMILY_NONE: either. */
 enum family pool_family(struct queue *q, const struct delivery *d);
+/* Is there any such share below the whole? */
+bool pool_shares(const struct queue *q);
 /* Percent of mail that goes over IPv6 now, of a share that began `since` (wall milliseconds). Pure. */
 double pool_share_now(uint64_t percent, uint64_t warmup_ms, uint64_t since_ms, uint64_t now_ms);
 

@@ -14,7 +14,8 @@ enum {
 	REDIRECT = 128,
 	SUSPEND = 256,
 	FOLLOW = 512,
-	PIN = 1024,
+	DOCTOR = 1024,
+	PIN = 2048,
 	CONDITIONS = FILTER | REASON,
 };
 
@@ -98,6 +99,14 @@ const struct command commands[COMMAND_COUNT] = {
 		"Needs no daemon. A spool in use is refused unless --read-only; then what is being written\n"
 		"meanwhile may be reported as torn. Exits 65 if something is damaged.\n",
 		READ_ONLY, false, 1, 1},
+	[COMMAND_DOCTOR] = {"doctor", "[--sender DOMAIN]... [--probe HOST[:PORT]]... [OPTIONS]",
+		"find what is wrong with this host as a sender over both families",
+		"Looks at addresses, routes, PTR records, the name in EHLO, SPF, port 25, DNS servers,\n"
+		"listeners, clock, files and the spool. Each line says ok, warning or error, or unknown\n"
+		"where it cannot be told, and > how to mend it. relayq(1) lists the checks.\n"
+		"Needs no daemon and, but for some lines, not root. No mail is sent.\n"
+		"Exits 0: no warning, no error; 1: warnings; 2: errors.\n",
+		DOCTOR, false, 0, 0},
 	[COMMAND_VERSION] = {"version", "", "show the versions of relayq and of the daemon", "", 0, false, 0, 0},
 	[COMMAND_HELP] = {"help", "[COMMAND]", "show all commands, or the page of one", "", 0, false, 0, 1},
 };
@@ -109,6 +118,8 @@ const struct command_option command_options[] = {
 	{"--json", OPTION_FLAG, 0, false, AT(json), NULL, "one JSON object a line"},
 	{"--sender", OPTION_TEXT, FILTER | FOLLOW, true, AT(sender), "ADDRESS",
 		"of this sender; @DOMAIN; <> is the null sender"},
+	{"--sender", OPTION_TEXTS, DOCTOR, false, AT(senders), "DOMAIN",
+		"whose SPF record is to let this host pass; again for more"},
 	{"--rcpt", OPTION_TEXT, FILTER | FOLLOW, true, AT(rcpt), "ADDRESS",
 		"with this unfinished recipient; or @DOMAIN"},
 	{"--site", OPTION_TEXT, FILTER | FOLLOW, true, AT(site), "SITE", "waiting for this destination (see summary)"},
@@ -133,6 +144,11 @@ const struct command_option command_options[] = {
 	{"--event", OPTION_TEXT, FOLLOW, false, AT(event), "WORD,...", "only these: delivered, deferred, failed, ..."},
 	{"--connect", OPTION_FLAG, CONNECT, false, AT(connect), NULL, "connect now and show how each path fared"},
 	{"--read-only", OPTION_FLAG, READ_ONLY, false, AT(read_only), NULL, "also look at a spool that a daemon uses"},
+	{"--config", OPTION_TEXT, DOCTOR, false, AT(config), "FILE",
+		"configuration (else that of the usual place, else what the daemon says)"},
+	{"--probe", OPTION_TEXTS, DOCTOR, false, AT(probes), "HOST",
+		"mail server (or HOST:PORT) to connect to over both families; again for more"},
+	{"--timeout", OPTION_TIME, DOCTOR, false, AT(timeout_ms), "TIME", "for all of it together (10s)"},
 };
 const unsigned command_option_count = sizeof command_options / sizeof command_options[0];
 

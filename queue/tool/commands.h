@@ -29,6 +29,7 @@ enum command_id {
 	COMMAND_CONFIG,
 	COMMAND_STATUS,
 	COMMAND_VERIFY,
+	COMMAND_DOCTOR,
 	COMMAND_VERSION,
 	COMMAND_HELP,
 	COMMAND_COUNT
@@ -47,6 +48,13 @@ struct command {
 };
 extern const struct command commands[COMMAND_COUNT];
 
+/* The values of an option that may be given again and again, in their order. */
+enum { OPTION_VALUES_MAX = 16 };
+struct option_values {
+	const char *items[OPTION_VALUES_MAX];
+	unsigned count;
+};
+
 /* What a command line says. */
 struct options {
 	const struct command *command;
@@ -63,11 +71,17 @@ struct options {
 	const char *id, *event; /* tail */
 	bool connect;		/* trace */
 	bool read_only;		/* verify */
-	char *const *args;	/* what follows, options taken out */
+	/* doctor */
+	const char *config;
+	struct option_values senders, probes;
+	uint64_t timeout_ms;
+	char *const *args; /* what follows, options taken out */
 	int arg_count;
 };
 
-enum option_kind { OPTION_FLAG, OPTION_TEXT, OPTION_TIME, OPTION_SIZE, OPTION_COUNT };
+/* OPTION_TEXTS: a text, again for more (struct option_values). */
+enum option_kind { OPTION_FLAG, OPTION_TEXT, OPTION_TEXTS, OPTION_TIME, OPTION_SIZE, OPTION_COUNT };
+/* Rows of one name are one option, which means something else to other commands: all of them take a value, or none. */
 struct command_option {
 	const char *name; /* with its dashes */
 	enum option_kind kind;

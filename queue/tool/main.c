@@ -8,6 +8,7 @@
 #include "queue/tool/act.h"
 #include "queue/tool/client.h"
 #include "queue/tool/config.h"
+#include "queue/tool/doctor.h"
 #include "queue/tool/list.h"
 #include "queue/tool/options.h"
 #include "queue/tool/pin.h"
@@ -55,6 +56,7 @@ static enum tool_exit (*const runs[COMMAND_COUNT])(struct tool *t) = {
 	[COMMAND_TRACE] = run_trace,
 	[COMMAND_STATUS] = run_status,
 	[COMMAND_VERIFY] = run_verify,
+	[COMMAND_DOCTOR] = run_doctor,
 	[COMMAND_VERSION] = run_version,
 	[COMMAND_HELP] = run_help,
 };

@@ -45,6 +45,25 @@ static int read_number(uint64_t *out, const char *text, enum option_kind kind)
 	return -EINVAL;
 }
 
+static int set_text(struct options *o, const struct command_option *row, const char *value, char why[256])
+{
+	void *at = (char *)o + row->at;
+	struct option_values *all = at;
+	if (value[0] == '\0') {
+		snprintf(why, 256, "%s must not be empty", row->name);
+		return -EINVAL;
+	}
+	if (row->kind == OPTION_TEXT) {
+		*(const char **)at = value;
+	} else if (all->count == OPTION_VALUES_MAX) {
+		snprintf(why, 256, "%s may be given %d times", row->name, OPTION_VALUES_MAX);
+		return -EINVAL;
+	} else {
+		all->items[all->count++] = value;
+	}
+	return 0;
+}
+
 static int set_option(struct options *o, const struct command_option *row, const char *value, char why[256])
 {
 	static const char *const expected[] = {
@@ -57,20 +76,25 @@ static int set_option(struct options *o, const struct command_option *row, const
 		*(bool *)at = true;
 		return 0;
 	}
-	if (row->kind == OPTION_TEXT) {
-		*(const char **)at = value;
-		if (value[0] != '\0')
-			return 0;
-		snprintf(why, 256, "%s must not be empty", row->name);
-		return -EINVAL;
-	}
+	if (row->kind == OPTION_TEXT || row->kind == OPTION_TEXTS)
+		return set_text(o, row, value, why);
 	if (read_number(at, value, row->kind) == 0)
 		return 0;
 	snprintf(why, 256, "%s must be %s, not \"%.64s\"", row->name, expected[row->kind], value);
 	return -EINVAL;
 }
 
-/* The row of "--name" or "--name=value"; NULL. */
+/* Every row of that name takes the value: which one is meant is known when the command is. */
+static int set_options(struct options *o, const struct command_option *row, const char *value, char why[256])
+{
+	int err = 0;
+	for (unsigned i = 0; i < command_option_count && err == 0; i++)
+		if (strcmp(command_options[i].name, row->name) == 0)
+			err = set_option(o, &command_options[i], value, why);
+	return err;
+}
+
+/* The first row of "--name" or "--name=value"; NULL. */
 static const struct command_option *find_option(const char *arg, const char **value)
 {
 	const char *equals = arg[1] == '-' ? strchr(arg, '=') : NULL;
@@ -121,7 +145,18 @@ static int check_acting(struct options *o, bool conditions, char why[256])
 	return 0;
 }
 
-static int check(struct options *o, unsigned given, char why[256])
+/* Has the command this option, by this row or another one of the same name? */
+static bool goes_with(const struct command *c, const struct command_option *row)
+{
+	for (unsigned i = 0; i < command_option_count; i++) {
+		const struct command_option *other = &command_options[i];
+		if (strcmp(other->name, row->name) == 0 && (other->bit == 0 || (c->options & other->bit) != 0))
+			return true;
+	}
+	return false;
+}
+
+static int check(struct options *o, uint64_t given, char why[256])
 {
 	const struct command *c = o->command;
 	bool conditions = false;
@@ -129,7 +164,7 @@ static int check(struct options *o, unsigned given, char why[256])
 		const struct command_option *row = &command_options[i];
 		if ((given >> i & 1) == 0)
 			continue;
-		if (row->bit != 0 && (c->options & row->bit) == 0)
+		if (!goes_with(c, row))
 			return refuse(why, "%s does not go with %s; try: relayq help %s", row->name, c->name, c->name);
 		conditions = conditions || row->condition;
 	}
@@ -165,7 +200,7 @@ static int no_option(const struct options *o, const char *arg, char why[256])
 int options_parse(struct options *out, int argc, char **argv, char why[256])
 {
 	struct options o = {0};
-	unsigned given = 0;
+	uint64_t given = 0;
 	int kept = 1;
 	bool all = false;
 	for (int i = 1; i < argc; i++) {
@@ -202,9 +237,9 @@ int options_parse(struct options *out, int argc, char **argv, char why[256])
 				row->kind == OPTION_FLAG ? "takes no value" : "needs a value");
 			return -EINVAL;
 		}
-		if (set_option(&o, row, value != NULL ? value : argv[i], why) != 0)
+		if (set_options(&o, row, value != NULL ? value : argv[i], why) != 0)
 			return -EINVAL;
-		given |= 1u << (row - command_options);
+		given |= UINT64_C(1) << (row - command_options);
 	}
 	if (o.command == NULL) {
 		snprintf(why, 256, "which command? relayq help lists them");

@@ -11,6 +11,8 @@
 enum tool_exit {
 	TOOL_OK = 0,
 	TOOL_NOTHING = 1,      /* nothing found, or at least one message was refused */
+	TOOL_WARNINGS = 1,     /* doctor, which finds nothing and refuses nothing: warnings, no error */
+	TOOL_ERRORS = 2,       /* doctor: errors */
 	TOOL_USAGE = 64,       /* wrong command line */
 	TOOL_DAMAGED = 65,     /* verify found damage */
 	TOOL_UNAVAILABLE = 69, /* no daemon answers, or it could not do it */

@@ -27,10 +27,13 @@
 	X(logline)                                                                                                     \
 	X(normalise)                                                                                                   \
 	X(notice)                                                                                                      \
+	X(oracle)                                                                                                      \
 	X(proxy)                                                                                                       \
 	X(record)                                                                                                      \
 	X(mime)                                                                                                        \
+	X(nat64)                                                                                                       \
 	X(reply)                                                                                                       \
+	X(spf)                                                                                                         \
 	X(server)                                                                                                      \
 	X(xclient)
 

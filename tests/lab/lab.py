@@ -19,6 +19,7 @@ import traceback
 
 import net
 from client import send
+from distance import Distance
 from relay import Relay, binary, release_binary
 from scripted import Scripted
 from servers import DebianExim, Exim, Nsd, OpenSmtpd, Postfix
@@ -122,6 +123,12 @@ class Lab:
         host = host or self.mx_host
         host.block(address, how)
         self.test.callback(host.nft_clear)
+
+    def distance(self, address, seconds):
+        """From the relay to this address of the MX host, and back, each packet takes so long; until close() or the test's end."""
+        way = Distance(self.relay_host, RELAY6 if ":" in address else RELAY4, self.mx_host, address, seconds)
+        self.test.callback(way.close)
+        return way
 
     def no_route(self, address):
         """The relay's host has no route to this IPv6 address; until the test's end."""

@@ -382,6 +382,36 @@ static void errors(void **state)
 		{"route a { give_up = 30m }", "t:1:7: route a: max (1h) is more than give_up (30m), here or …\n"},
 		{"route a { reject = \"gr\xc3\xbc\xc3\x9f\" }",
 			"t:1:20: reject: \"gr\xc3\xbc\xc3\x9f\"; expected text in printable ASCII of 1 to 300 bytes\n"},
+		/* oracles */
+		{"oracle { }", "t:1:1: block oracle has no title; expected ADDRESS:PORT or /PATH\n"},
+		{"oracle 127.0.0.1 { }", "t:1:8: oracle \"127.0.0.1\"; expected ADDRESS:PORT, [ADDRESS]:PORT for IPv6, "
+					 "or the /PATH of a socket, at most 107 bytes\n"},
+		{"oracle run/x { family = ipv4 }", "t:1:8: oracle \"run/x\"; expected ADDRESS:PORT, …\n"},
+		{"oracle /run/x, 127.0.0.1:1 { }",
+			"t:1:8: oracle /run/x has no family; expected family = ipv4 or ipv6\n"},
+		{"oracle /x { family = ipv4 }\noracle /x { family = ipv6 }",
+			"t:2:8: oracle \"/x\" is given twice; first at t:1:8\n"},
+		{"oracle 127.0.0.1:1, [::ffff:127.0.0.1]:1 { }",
+			"t:1:21: oracle \"[::ffff:127.0.0.1]:1\" is given twice; first at t:1:8\n"},
+		{"oracle [::1]:1 { answer = \"\" family = both }",
+			"t:1:27: answer: \"\"; expected text in printable ASCII of 1 to 300 bytes\n"
+			"t:1:39: family: \"both\"; expected auto, ipv6 or ipv4\n"},
+		/* source addresses */
+		{"pool a_b { addresses = 192.0.2.1 }",
+			"t:1:6: pool \"a_b\"; expected a name of 1 to 32 letters, digits and hyphens\n"},
+		{"pool a { }", "t:1:6: pool a has no addresses; expected addresses = ADDRESS, …\n"},
+		{"pool a { addresses = 192.0.2.1, 192.0.2.0/24 }",
+			"t:1:6: pool a 192.0.2.0/24 is a network; expected single addresses\n"},
+		{"pool a { addresses = ::1 ipv6_share = 10 }",
+			"t:1:39: ipv6_share: \"10\"; expected a share between 0 and 100%\n"},
+		{"source { ipv6_share = 101% }", "t:1:23: ipv6_share: \"101%\"; expected a share …\n"},
+		{"pool a { addresses = 192.0.2.1 }\npool A { addresses = ::1 }",
+			"t:2:6: pool \"A\" is given twice; first at t:1:6\n"},
+		{"identity mx.example { helo = a.example }", "t:1:10: identity \"mx.example\"; expected an address\n"},
+		{"sender *.example { pool = a }", "t:1:8: sender \"*.example\"; expected DOMAIN or .DOMAIN …\n"},
+		{"pool a { addresses = ::1 }\nsender b.example { pool = c }\nroute d { pool = e }",
+			"t:2:8: sender b.example: pool c is not there; expected one of the blocks pool NAME { }\n"
+			"t:3:7: route d: pool e is not there; …\n"},
 		/* several together */
 		{"retry { first = 2h }", "t:1:17: first (2h) is more than max (1h); expected at most that\n"},
 		{"retry { max = 1m }", "t:1:15: first (5m) is more than max (1m); expected at most that\n"},
@@ -436,8 +466,7 @@ static void table(void **state)
 			if (same && strcmp(conf_keys[j].name, k->name) == 0)
 				fail_msg("%s %s has two rows", k->block, k->name);
 		}
-		bool number = k->rule.type == KEY_TIME || k->rule.type == KEY_SIZE || k->rule.type == KEY_COUNT ||
-			      k->rule.type == KEY_PERCENT;
+		bool number = value_is_number(&k->rule);
 		if (number &&
 			(k->rule.min > k->rule.max || (k->rule.size != 8 && k->rule.max >> (8 * k->rule.size) != 0)))
 			fail_msg("%s %s: the range is none", k->block, k->name);
@@ -452,8 +481,7 @@ static void ranges(void **state)
 	for (size_t i = 0; i < conf_key_count; i++) {
 		const struct conf_key *k = &conf_keys[i];
 		const char *unit = k->rule.type == KEY_TIME ? "ms" : k->rule.type == KEY_PERCENT ? "%" : "";
-		if (k->rule.type != KEY_TIME && k->rule.type != KEY_SIZE && k->rule.type != KEY_COUNT &&
-			k->rule.type != KEY_PERCENT)
+		if (!value_is_number(&k->rule))
 			continue;
 		const uint64_t numbers[] = {k->rule.min, k->rule.max, k->rule.min - 1, k->rule.max + 1};
 		for (size_t n = k->rule.min == 0 ? 3 : 0, end = 4; n < end; n++) {
@@ -497,15 +525,18 @@ static void cut_comments(char *text)
 static void dump_reads_back(void **state)
 {
 	(void)state;
-	struct conf *c =
-		good("hostname = a.example spool = \"/x y/#z\" user = \"q\\\"\\\\\" clients = 10.0.0.0/8, ::1\n"
-		     "source { ipv4 = 192.0.2.1 helo = h.example } dns { servers = ::1, 127.0.0.1:54 cache = 0 }\n"
-		     "retry { first = 90s warn = 0 } limits { size = 1500K line = 1000 } log { format = json }\n"
-		     "storage { inline_limit = 10000 } listen [::1]:26, 127.0.0.1:26 { }\n"
-		     "route a, .a { relay = [::1]:27 } route * { relay = [h] } route b { relay = 192.0.2.3 }\n"
-		     "route c { relay = [g]:26, h connections = 2 messages = 3 recipients = 4 first = 1m max = 2m\n"
-		     " give_up = 1w warn = 0 prefer = ipv4 only = ipv6 soft_bounce = yes }\n"
-		     "route d { discard = yes } route e { reject = \"no \\\"e\\\"\" }\n");
+	struct conf *c = good(
+		"hostname = a.example spool = \"/x y/#z\" user = \"q\\\"\\\\\" clients = 10.0.0.0/8, ::1\n"
+		"source { ipv4 = 192.0.2.1 helo = h.example } dns { servers = ::1, 127.0.0.1:54 cache = 0 }\n"
+		"retry { first = 90s warn = 0 } limits { size = 1500K line = 1000 } log { format = json }\n"
+		"storage { inline_limit = 10000 } listen [::1]:26, 127.0.0.1:26 { }\n"
+		"route a, .a { relay = [::1]:27 } route * { relay = [h] } route b { relay = 192.0.2.3 }\n"
+		"route c { relay = [g]:26, h connections = 2 messages = 3 recipients = 4 first = 1m max = 2m\n"
+		" give_up = 1w warn = 0 prefer = ipv4 only = ipv6 soft_bounce = yes }\n"
+		"route d { discard = yes } route e { reject = \"no \\\"e\\\"\" }\n"
+		"oracle 127.0.0.1:1, [::1]:2 { } oracle /a { family = ipv6 answer = relay:[h]:2 clients = ::1 }\n"
+		"pool P { addresses = ::1, 192.0.2.9 ipv6_share = 5% ipv6_warmup = 4w } identity ::1 { helo = i }\n"
+		"sender B, .a { pool = p } route f { pool = P }\n");
 	char *first = dump(c);
 	conf_unref(c);
 	c = good(first);
@@ -520,7 +551,10 @@ static void dump_reads_back(void **state)
 		"route * { relay = [h]:25 }",
 		"route c { relay = [g]:26, h:25 connections = 2 messages = 3 recipients = 4 first = 1m max = 2m "
 		"give_up = 1w warn = 0 prefer = ipv4 only = ipv6 soft_bounce = yes }",
-		"route d { discard = yes }", "route e { reject = \"no \\\"e\\\"\" }"};
+		"route d { discard = yes }", "route e { reject = \"no \\\"e\\\"\" }", "oracle [::1]:2 { }",
+		"oracle /a { family = ipv6 answer = relay:[h]:2 clients = ::1/128 }",
+		"pool p { addresses = ::1/128, 192.0.2.9/32 ipv6_share = 5% ipv6_warmup = 4w }",
+		"identity ::1 { helo = i }", "sender .a { pool = p }", "sender b { pool = p }", "route f { pool = P }"};
 	for (size_t i = 0; i < sizeof lines / sizeof lines[0]; i++)
 		if (strstr(first, lines[i]) == NULL)
 			fail_msg("no %s in\n%s", lines[i], first);

@@ -314,7 +314,7 @@ static bool is_commented_out(const char *line)
 {
 	if (strncmp(line, "#\t", 2) == 0 || strncmp(line, "# }", 3) == 0)
 		return true;
-	size_t word = strncmp(line, "# ", 2) == 0 ? strspn(line + 2, "abcdefghijklmnopqrstuvwxyz_") : 0;
+	size_t word = strncmp(line, "# ", 2) == 0 ? strspn(line + 2, "abcdefghijklmnopqrstuvwxyz0123456789_") : 0;
 	const char *brace = strstr(line, " {"), *end = strchr(line, '\n');
 	return word > 0 && (strncmp(line + 2 + word, " = ", 3) == 0 || (brace != NULL && brace < end));
 }

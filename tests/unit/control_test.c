@@ -818,9 +818,9 @@ static void test_the_socket_file(void **state)
 	queue.conf->control = elsewhere; /* the folder is made */
 	int fd, again;
 	ino_t inode, second;
-	assert_int_equal(control_socket_make(&fd, &inode, elsewhere, &errors), 0);
+	assert_int_equal(control_socket_make(&fd, &inode, elsewhere, CONTROL_SOCKET_OWN, &errors), 0);
 	close(fd); /* now it is stale, as after kill -9 */
-	assert_int_equal(control_socket_make(&again, &second, elsewhere, &errors), 0);
+	assert_int_equal(control_socket_make(&again, &second, elsewhere, CONTROL_SOCKET_OWN, &errors), 0);
 	control_socket_remove(elsewhere, second + 1);
 	assert_int_equal(access(elsewhere, F_OK), 0); /* not ours */
 	control_socket_remove(elsewhere, second);
@@ -829,7 +829,7 @@ static void test_the_socket_file(void **state)
 
 	FILE *f = fopen(elsewhere, "w"); /* never destroys what is no socket */
 	fclose(f);
-	assert_int_equal(control_socket_make(&fd, &inode, elsewhere, &errors), -EEXIST);
+	assert_int_equal(control_socket_make(&fd, &inode, elsewhere, CONTROL_SOCKET_OWN, &errors), -EEXIST);
 	assert_int_equal(access(elsewhere, F_OK), 0);
 	unlink(elsewhere);
 	*strrchr(elsewhere, '/') = '\0';
@@ -838,7 +838,7 @@ static void test_the_socket_file(void **state)
 	char *longer = malloc(300);
 	memset(longer, 'x', 299);
 	longer[299] = '\0';
-	assert_int_equal(control_socket_make(&fd, &inode, longer, &errors), -ENAMETOOLONG);
+	assert_int_equal(control_socket_make(&fd, &inode, longer, CONTROL_SOCKET_OWN, &errors), -ENAMETOOLONG);
 	free(longer);
 	queue.conf->control = kept;
 	buf_fini(&errors);

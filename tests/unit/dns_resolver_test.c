@@ -37,7 +37,7 @@ struct asked {
 	struct dns_question *question;
 	unsigned calls;
 	enum dns_status status;
-	bool secure;
+	bool secure, local;
 	uint32_t ttl;
 	size_t count;
 	struct ip ip;
@@ -112,6 +112,7 @@ static void on_done(void *arg, const struct dns_answer *answer, uint64_t now_ms)
 	a->question = NULL;
 	a->status = answer->status;
 	a->secure = answer->secure;
+	a->local = answer->local;
 	a->ttl = answer->ttl;
 	a->count = answer->count;
 	if (answer->count != 0)
@@ -203,6 +204,32 @@ static void test_expired_answers_are_asked_again(void **state)
 		uint64_t expires = bad.at_ms + 101;
 		while (clock_mono_ms() < expires)
 			usleep(5000);
+	}
+	end();
+}
+
+/* RFC 8880: what it says is the resolver's own word, for this moment. */
+static void test_ipv4only_arpa_is_asked_each_time(void **state)
+{
+	struct script_row rows[] = {
+		{.name = "ipv4only.arpa", .type = DNS_AAAA, .act = SAY_ANSWER, .records = "900 AAAA 64:ff9b::c000:aa"},
+		{.name = "ipv4only.arpa.example",
+			.type = DNS_AAAA,
+			.act = SAY_ANSWER,
+			.records = "900 AAAA 2001:db8::1"},
+	};
+	struct asked a = {0};
+	(void)state;
+	begin();
+	add_server("127.0.0.1", rows, 2);
+	open_resolver();
+	for (unsigned round = 1; round <= 3; round++) {
+		ask_and_wait(&a, round == 2 ? "IPv4only.ARPA" : "ipv4only.arpa", DNS_AAAA);
+		assert_int_equal(a.status, DNS_OK);
+		assert_int_equal(a.ttl, 900);
+		assert_int_equal(rows[0].asked_udp, round);
+		ask_and_wait(&a, "ipv4only.arpa.example", DNS_AAAA);
+		assert_int_equal(rows[1].asked_udp, 1);
 	}
 	end();
 }
@@ -491,6 +518,7 @@ static void test_secure_only_from_loopback(void **state)
 	open_resolver();
 	ask_and_wait(&a, "a.example", DNS_A);
 	assert_true(a.secure);
+	assert_true(a.local);
 	ask_and_wait(&a, "c.example", DNS_A);
 	assert_false(a.secure);
 	/* a second server, not on loopback, that is never asked: the list is not trusted any more */
@@ -500,6 +528,7 @@ static void test_secure_only_from_loopback(void **state)
 	ask_and_wait(&a, "b.example", DNS_A);
 	assert_int_equal(a.status, DNS_OK);
 	assert_false(a.secure);
+	assert_false(a.local);
 	end();
 }
 
@@ -716,6 +745,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_answers_and_cache),
 		cmocka_unit_test(test_expired_answers_are_asked_again),
+		cmocka_unit_test(test_ipv4only_arpa_is_asked_each_time),
 		cmocka_unit_test(test_fail_over),
 		cmocka_unit_test(test_a_port_without_server),
 		cmocka_unit_test(test_failures),

@@ -40,6 +40,7 @@ static const char *const type_words[] = {
 	[KEY_ENDPOINTS] = "servers",
 	[KEY_IPV4] = "address",
 	[KEY_IPV6] = "address",
+	[KEY_NAT64] = "prefixes",
 	[KEY_RELAY] = "next-hop",
 	[KEY_CODES] = "codes",
 	[KEY_STATUSES] = "statuses",
@@ -128,8 +129,7 @@ static void see_wanted(void *arg, const char *block, const char *name, const cha
 	assert_string_equal(type, type_words[k->rule.type]);
 	snprintf(line, sizeof line, k->preset != NULL ? "Default: %s." : "No default.", k->preset);
 	expect_line(k, text, line);
-	if (k->rule.type == KEY_TIME || k->rule.type == KEY_SIZE || k->rule.type == KEY_COUNT ||
-		k->rule.type == KEY_PERCENT)
+	if (value_is_number(&k->rule))
 		expect_range(k, text);
 	for (size_t i = 0; k->rule.type == KEY_CHOICE && k->rule.choices[i] != NULL; i++)
 		assert_non_null(strstr(text, k->rule.choices[i]));

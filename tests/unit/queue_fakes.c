@@ -242,8 +242,8 @@ struct connection *dial_end(struct dial *d, const char *paths)
 	d->paths = calloc(8, sizeof *d->paths);
 	assert_non_null(d->paths);
 	while ((one = strsep(&rest, ",")) != NULL && *one != '\0') {
-		char address[64], word[32];
-		assert_int_equal(sscanf(one, " %63s %31s", address, word), 2);
+		char address[64], word[32], *said = strchr(one, '=');
+		assert_int_equal(sscanf(one, " %63s %31[^ =]", address, word), 2);
 		const struct candidate *c = offered(d, address);
 		if (c == NULL)
 			fail_msg("%s is not offered", address);
@@ -256,6 +256,8 @@ struct connection *dial_end(struct dial *d, const char *paths)
 			.greeting_ms = UINT32_MAX,
 			.total_ms = 20};
 		snprintf(p->host, sizeof p->host, "%s", c->host);
+		if (said != NULL)
+			reply_set(&p->reply, (unsigned)atoi(said + 1), "", "%s", said + 5);
 		if (p->fault == FAULT_NONE) {
 			p->connect_ms = 5;
 			p->greeting_ms = 10;
@@ -455,7 +457,10 @@ void store_commit(struct store *s, struct commit *c)
 
 static struct kept *kept_as(const char *name)
 {
-	return strcmp(name, "paths") == 0 ? &fx.paths : strcmp(name, "pins") == 0 ? &fx.pinned : NULL;
+	return strcmp(name, "paths") == 0    ? &fx.paths
+	       : strcmp(name, "pins") == 0   ? &fx.pinned
+	       : strcmp(name, "warmup") == 0 ? &fx.warmup
+					     : NULL;
 }
 
 int store_read_state(const struct store *s, const char *name, uint32_t version, struct buf *out)

@@ -12,6 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "queue/path/pool.h"
 #include "queue/index.h"
 #include "queue/route.h"
 #include "queue/schedule.h"
@@ -145,8 +146,7 @@ void fixture_end(void)
 	idmap_fini(&q->messages);
 	due_heap_fini(&q->due);
 	memory_free(q->memory);
-	free(q->bindings);
-	free(q->shares);
+	pool_free(q);
 	conf_unref(q->conf);
 	fakes_end();
 }

@@ -66,8 +66,8 @@ struct fixture {
 	size_t state_len;
 	struct kept {
 		uint8_t bytes[65536];
-		size_t len; /* 0: there is none */
-	} paths, pinned;    /* spool/state/paths and spool/state/pins */
+		size_t len;	 /* 0: there is none */
+	} paths, pinned, warmup; /* spool/state/paths, pins and warmup */
 	unsigned states_written;
 
 	uint32_t oldest, wanted; /* segments, as the store would name them; 0: none */
@@ -126,7 +126,7 @@ unsigned dns_waiting(void);
 /* The dial under way to the site, the oldest; NULL. */
 struct dial *dial_to(const char *site);
 /* Ends a dial: "2001:db8::1 refused, 192.0.2.1 ok": paths in their order, each an address and ok or a fault's word.
- * Returns the connection; NULL if nothing was ok. */
+ * Returns the connection; NULL if nothing was ok. A fault may have a reply: "192.0.2.1 greeting-5yz=554 go away". */
 struct connection *dial_end(struct dial *d, const char *paths);
 /* Does the dial offer the address? */
 const struct candidate *offered(const struct dial *d, const char *address);

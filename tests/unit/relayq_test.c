@@ -68,6 +68,13 @@ static void test_command_lines(void **state)
 		{"list -h --older nonsense", "help", NULL, 1},
 		{"help list", "help", NULL, 1},
 		{"verify /var/spool/relay64 --read-only", "verify", NULL, 1},
+		{"--sender a.example doctor --sender=b.example --probe mx.c.example:2525", "doctor", NULL, 0},
+		{"doctor --config /a/b --timeout 3s --json", "doctor", NULL, 0},
+		{"list --probe x", NULL, "does not go with list", 0},
+		{"doctor --rcpt x", NULL, "does not go with doctor", 0},
+		{"doctor x", NULL, "usage: relayq doctor", 0},
+		{"doctor --timeout 3", NULL, "a time such as", 0},
+		{"diagnose", NULL, "relayq help", 0},
 		{"", NULL, "which command", 0},
 		{"lsit", NULL, "did you mean list?", 0},
 		{"staus", NULL, "did you mean status?", 0},
@@ -151,6 +158,29 @@ static void test_option_values(void **state)
 	assert_string_equal(o.socket, "sock");
 	assert_string_equal(o.sender, "<>");
 	assert_string_equal(o.after, "01A");
+}
+
+/* What may be given again and again keeps its order; to other commands the last one counts. */
+static void test_repeated_options(void **state)
+{
+	(void)state;
+	char line[] = "--sender a.example doctor --sender b.example --probe x --probe=y:26", *argv[WORDS], why[256];
+	struct options o = {0};
+	assert_int_equal(options_parse(&o, words_of(line, argv), argv, why), 0);
+	assert_int_equal(o.senders.count, 2);
+	assert_string_equal(o.senders.items[0], "a.example");
+	assert_string_equal(o.senders.items[1], "b.example");
+	assert_int_equal(o.probes.count, 2);
+	assert_string_equal(o.probes.items[1], "y:26");
+	char *many[2 + OPTION_VALUES_MAX + 1] = {line, line};
+	for (int extra = 0; extra < 2; extra++) {
+		int argc = 2 + OPTION_VALUES_MAX + extra;
+		many[1] = (char *)(uintptr_t) "doctor";
+		for (int i = 2; i < argc; i++)
+			many[i] = (char *)(uintptr_t) "--probe=x";
+		assert_int_equal(options_parse(&o, argc, many, why), extra ? -EINVAL : 0);
+	}
+	assert_non_null(strstr(why, "16 times"));
 }
 
 /* Each command has a page, and no line of it is too wide for a terminal of 100 columns. */
@@ -747,6 +777,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_command_lines),
 		cmocka_unit_test(test_option_values),
+		cmocka_unit_test(test_repeated_options),
 		cmocka_unit_test(test_help_pages),
 		cmocka_unit_test(test_texts),
 		cmocka_unit_test(test_json_is_cleaned),
