@@ -25,7 +25,7 @@ _relayq_sites() {
 
 _relayq() {
 	local word=${COMP_WORDS[COMP_CWORD]} before=${COMP_WORDS[COMP_CWORD - 1]}
-	local commands="list show cat summary reasons tail retry hold release remove bounce redirect suspend resume trace config status verify doctor survey version help"
+	local commands="list show cat summary reasons tail retry hold release remove bounce redirect suspend resume pin unpin trace config status verify doctor survey version help"
 	local conditions="--sender --rcpt --site --domain --state --older --younger --larger --reason"
 	local acting="$conditions --because --all --dry-run"
 	local socket=() command="" options="-c --json --help" skip="" i
@@ -79,6 +79,7 @@ _relayq() {
 	retry | hold | release | remove | bounce) options+=" $acting" ;;
 	redirect) options+=" --to --undo $acting" ;;
 	suspend) options+=" --for --because --reason" ;;
+	pin) options+=" --for" ;;
 	trace) options+=" --connect" ;;
 	verify) options+=" --read-only" ;;
 	doctor) options+=" --config --sender --probe --timeout" ;;
@@ -91,6 +92,8 @@ _relayq() {
 			options=$(_relayq_ids "$word")
 			word=${word^^}
 			;;
+		pin) options="$(_relayq_sites) ipv4 ipv6" ;;
+		unpin) options=$(relayq "${socket[@]}" pin 2>/dev/null | cut -f 1) ;;
 		suspend | resume) options=$(_relayq_sites) ;;
 		config)
 			options=$(relayq "${socket[@]}" --json config 2>/dev/null |

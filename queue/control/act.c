@@ -7,6 +7,7 @@
 #include "queue/core.h"
 #include "queue/index.h"
 #include "queue/notifier.h"
+#include "queue/path/keep.h"
 #include "queue/schedule.h"
 #include "queue/settle.h"
 #include "queue/suspension.h"
@@ -119,4 +120,35 @@ int queue_suspend(struct queue *q, const char *pattern, uint64_t for_ms, const c
 unsigned queue_resume(struct queue *q, const char *pattern, const char *who)
 {
 	return suspension_end(q, pattern, who);
+}
+
+void queue_pins(const struct queue *q, void (*each)(void *arg, const struct pin_view *p), void *arg)
+{
+	const struct site_memory *s = NULL;
+	while ((s = memory_next_site(q->memory, s)) != NULL) {
+		const struct pin_view p = {s->name, s->pinned_by, s->pinned, s->pinned_until};
+		if (s->pinned != FAMILY_NONE)
+			each(arg, &p);
+	}
+}
+
+/* What mail there is at the site takes the pin up with its next connection. */
+int queue_pin(struct queue *q, const char *site, enum family family, uint64_t for_ms, const char *who)
+{
+	int err = memory_pin(q->memory, site, family, for_ms, who, core_wall(q, core_now(q)));
+	if (err != 0)
+		return err;
+	LOG_INFO("pin", LF_STR("site", site), LF_FAMILY("family", family), LF_STR("by", who));
+	keep_pins(q);
+	return 0;
+}
+
+int queue_unpin(struct queue *q, const char *site, const char *who)
+{
+	int err = memory_unpin(q->memory, site);
+	if (err != 0)
+		return err;
+	LOG_INFO("unpin", LF_STR("site", site), LF_STR("by", who));
+	keep_pins(q);
+	return 0;
 }

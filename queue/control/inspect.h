@@ -159,6 +159,21 @@ int queue_suspend(struct queue *q, const char *pattern, uint64_t for_ms, const c
 /* Ends the suspensions of this pattern, or whose pattern it matches: how many. */
 unsigned queue_resume(struct queue *q, const char *pattern, const char *who);
 
+/* ---- pins: queue/path/memory.h ---- */
+
+struct pin_view {
+	const char *site, *who;
+	enum family family;
+	uint64_t until_ms; /* 0: until it is unpinned */
+};
+/* Calls `each` for all pins: at most MEMORY_PINS_MAX. */
+void queue_pins(const struct queue *q, void (*each)(void *arg, const struct pin_view *p), void *arg);
+/* Mail to the site goes over this family first; for_ms 0: until it is unpinned. 0; -EINVAL: the name is too long;
+ * -ENOSPC; -ENOMEM. */
+int queue_pin(struct queue *q, const char *site, enum family family, uint64_t for_ms, const char *who);
+/* 0, or -ENOENT. */
+int queue_unpin(struct queue *q, const char *site, const char *who);
+
 struct queue_status {
 	uint64_t messages, recipients, held, damaged, sites, resting, connections, dials;
 	uint64_t started_ms; /* wall time */

@@ -256,6 +256,13 @@ int control_put_suspension(struct buf *out, const struct suspension_view *s)
 				     number(s->since_ms), "until_ms", s->until_ms ? number(s->until_ms) : NULL));
 }
 
+int control_put_pin(struct buf *out, const struct pin_view *p)
+{
+	return put_line(out, json_pack("{s:s,s:o,s:s,s:o,s:o*}", "type", "pin", "site", text_of(p->site), "family",
+				     p->family == FAMILY_IPV6 ? "ipv6" : "ipv4", "by", text_of(p->who), "until_ms",
+				     p->until_ms ? number(p->until_ms) : NULL));
+}
+
 int control_put_reason(struct buf *out, const struct cause *c)
 {
 	char id[ID_TEXT];

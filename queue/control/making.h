@@ -55,6 +55,10 @@ enum answer_state answer_orders(struct answer *a);
 /* suspend, resume */
 enum answer_state answer_suspend(struct answer *a);
 enum answer_state answer_resume(struct answer *a);
+/* pin, unpin, pins */
+enum answer_state answer_pin(struct answer *a);
+enum answer_state answer_unpin(struct answer *a);
+enum answer_state answer_pins(struct answer *a);
 /* tail */
 enum answer_state answer_follow(struct answer *a);
 void answer_follow_end(struct answer *a);

@@ -107,3 +107,38 @@ enum answer_state answer_resume(struct answer *a)
 			"no suspension has this name; relayq summary shows what is suspended");
 	return answer_finish(a, 0);
 }
+
+enum answer_state answer_pin(struct answer *a)
+{
+	const struct control_request *r = &a->request;
+	int err = queue_pin(a->queue, r->filter.site, r->family, r->for_ms, a->who);
+	if (err != 0)
+		return answer_fail(a, control_error_of(err),
+			err == -EINVAL	 ? "too long: a site has at most 253 bytes"
+			: err == -ENOSPC ? "1000 sites are pinned already; relayq pin lists them"
+					 : strerror(-err));
+	a->count = 1;
+	return answer_finish(a, 0);
+}
+
+enum answer_state answer_unpin(struct answer *a)
+{
+	if (queue_unpin(a->queue, a->request.filter.site, a->who) != 0)
+		return answer_fail(
+			a, CONTROL_ERROR_NOT_FOUND, "this site is not pinned; relayq pin lists those that are");
+	a->count = 1;
+	return answer_finish(a, 0);
+}
+
+static void see_pin(void *arg, const struct pin_view *p)
+{
+	struct answer *a = arg;
+	answer_note(a, control_put_pin(a->out, p));
+	a->count++;
+}
+
+enum answer_state answer_pins(struct answer *a)
+{
+	queue_pins(a->queue, see_pin, a);
+	return answer_finish(a, 0);
+}

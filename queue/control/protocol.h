@@ -18,6 +18,9 @@
  *             redirect: to (as route { relay }; "": as the routes say)
  *   suspend   site (or a shell pattern), for_ms (0: until resumed), because
  *   resume    site (or a shell pattern of what was suspended)
+ *   pin       site, family ("ipv4", "ipv6"), for_ms (0: until unpinned)
+ *   unpin     site
+ *   pins
  *   trace     domain, connect (boolean)
  *   config    key (KEY, BLOCK, BLOCK.KEY or a title)
  *   status
@@ -32,6 +35,7 @@
  *   site      name recipients ages oldest_ms active connections concurrency resting probe_ms reason
  *             [suspended (why) [until_ms]]; "total" is alike
  *   suspension  site reason by since_ms [until_ms] (summary: all of them)
+ *   pin       site family by [until_ms]
  *   reason    site reason (folded) recipients messages id (of the oldest message) oldest_ms newest_ms
  *   others    recipients (that are in none of these groups)
  *   event     line (as in the log), fields (the same as an object)

@@ -9,7 +9,7 @@
 #include "queue/mail/redirect.h"
 
 enum { BIT_NONE = 0 };
-enum member_kind { TEXT, HOPS, NUMBER, BOOLEAN, ID, STATE, TEXTS };
+enum member_kind { TEXT, HOPS, NUMBER, BOOLEAN, ID, STATE, TEXTS, FAMILY };
 
 /* One row per member that a request may have. */
 static const struct member {
@@ -40,6 +40,7 @@ static const struct member {
 	{"key", TEXT, AT(key)},
 	{"domain", TEXT, AT(domain)},
 	{"connect", BOOLEAN, AT(connect)},
+	{"family", FAMILY, AT(family)},
 #undef AT
 };
 enum { MEMBERS = sizeof members / sizeof members[0] };
@@ -63,6 +64,7 @@ enum {
 	KEY = 1 << 19,
 	DOMAIN = 1 << 20,
 	CONNECT = 1 << 21,
+	ONE_FAMILY = 1 << 22,
 	ACT = FILTER | IDS | ALL | DRY | BECAUSE,
 };
 
@@ -85,6 +87,9 @@ static const struct {
 	[CONTROL_REDIRECT] = {"redirect", ACT | TO, TO, true, QUEUE_REDIRECT},
 	[CONTROL_SUSPEND] = {"suspend", SITE | FOR | BECAUSE, SITE, false, 0},
 	[CONTROL_RESUME] = {"resume", SITE, SITE, false, 0},
+	[CONTROL_PIN] = {"pin", SITE | ONE_FAMILY | FOR, SITE | ONE_FAMILY, false, 0},
+	[CONTROL_UNPIN] = {"unpin", SITE, SITE, false, 0},
+	[CONTROL_PINS] = {"pins", BIT_NONE, BIT_NONE, false, 0},
 	[CONTROL_TAIL] = {"tail", ONE_ID | SENDER | RCPT | SITE | EVENT, BIT_NONE, false, 0},
 	[CONTROL_TRACE] = {"trace", DOMAIN | CONNECT, DOMAIN, false, 0},
 	[CONTROL_CONFIG] = {"config", KEY, BIT_NONE, false, 0},
@@ -107,6 +112,13 @@ static const char *read_state(const json_t *v, enum rcpt_state *out)
 		}
 	}
 	return "one of active, ready, routing, resting, suspended, deferred, held";
+}
+
+static const char *read_family(const json_t *v, enum family *out)
+{
+	const char *word = json_is_string(v) ? json_string_value(v) : "";
+	*out = strcmp(word, "ipv4") == 0 ? FAMILY_IPV4 : strcmp(word, "ipv6") == 0 ? FAMILY_IPV6 : FAMILY_NONE;
+	return *out == FAMILY_NONE ? "ipv4 or ipv6" : NULL;
 }
 
 static const char *read_texts(const json_t *v, const json_t **out)
@@ -153,6 +165,8 @@ static const char *read_member(struct control_request *r, const struct member *m
 		return read_state(v, at);
 	case TEXTS:
 		return read_texts(v, at);
+	case FAMILY:
+		return read_family(v, at);
 	}
 	return "nothing";
 }

@@ -26,6 +26,9 @@ enum control_verb {
 	CONTROL_REDIRECT,
 	CONTROL_SUSPEND,
 	CONTROL_RESUME,
+	CONTROL_PIN,
+	CONTROL_UNPIN,
+	CONTROL_PINS,
 	CONTROL_TAIL,
 	CONTROL_TRACE,
 	CONTROL_CONFIG,
@@ -51,6 +54,7 @@ struct control_request {
 	const char *key;	   /* config: BLOCK.KEY, KEY or BLOCK; NULL: all */
 	const char *domain;
 	bool connect;
+	enum family family; /* pin */
 };
 
 /* Does the request act on messages, and as which action? */

@@ -16,6 +16,7 @@ enum {
 	FOLLOW = 512,
 	DOCTOR = 1024,
 	SURVEY = 2048,
+	PIN = 4096,
 	CONDITIONS = FILTER | REASON,
 };
 
@@ -79,6 +80,13 @@ const struct command commands[COMMAND_COUNT] = {
 		SUSPEND | REASON, false, 1, 1},
 	[COMMAND_RESUME] = {"resume", "SITE", "let mail flow to a suspended destination again",
 		"SITE is as it was suspended, or a shell pattern: '*' resumes all.\n", 0, false, 1, 1},
+	[COMMAND_PIN] = {"pin", "[SITE ipv4|ipv6 [--for TIME]]", "send mail to a destination over one family first",
+		"The other family is used only where no path of this one works. SITE is as in summary; it\n"
+		"holds until unpin or for the time of --for, across restarts. Without SITE: what is\n"
+		"pinned; into a pipe site, family, end, who, separated by tabs.\n",
+		PIN, false, 0, 2},
+	[COMMAND_UNPIN] = {"unpin", "SITE", "let what is remembered decide again which family goes first", "", 0, false,
+		1, 1},
 	[COMMAND_TRACE] = {"trace", "DOMAIN [--connect]",
 		"show the route to a domain and the addresses that would be tried",
 		"With each address comes what is remembered of it. --connect tries them now, sends no mail\n"
@@ -141,7 +149,7 @@ const struct command_option command_options[] = {
 	{"--dry-run", OPTION_FLAG, ACT, false, AT(dry_run), NULL, "say what would be done, change nothing"},
 	{"--to", OPTION_TEXT, REDIRECT, false, AT(to), "RELAY", "the next hop; - is as --undo"},
 	{"--undo", OPTION_FLAG, REDIRECT, false, AT(undo), NULL, "back to what its routes say"},
-	{"--for", OPTION_TIME, SUSPEND, false, AT(for_ms), "TIME", "end by itself after that, such as 30m, 2h"},
+	{"--for", OPTION_TIME, SUSPEND | PIN, false, AT(for_ms), "TIME", "end by itself after that, such as 30m, 2h"},
 	{"--id", OPTION_TEXT, FOLLOW, false, AT(id), "ID", "of messages whose ID begins so, and bounces of them"},
 	{"--event", OPTION_TEXT, FOLLOW, false, AT(event), "WORD,...", "only these: delivered, deferred, failed, ..."},
 	{"--connect", OPTION_FLAG, CONNECT, false, AT(connect), NULL, "connect now and show how each path fared"},

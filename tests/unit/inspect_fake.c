@@ -361,6 +361,31 @@ unsigned queue_resume(struct queue *q, const char *pattern, const char *who)
 	return meant;
 }
 
+int queue_pin(struct queue *q, const char *site, enum family family, uint64_t for_ms, const char *who)
+{
+	if (strlen(site) > 60)
+		return -EINVAL;
+	snprintf(q->pinned_site, sizeof q->pinned_site, "%s", site);
+	snprintf(q->who, sizeof q->who, "%s", who);
+	q->pinned = (struct pin_view){q->pinned_site, q->who, family, for_ms ? ARRIVED + for_ms : 0};
+	return 0;
+}
+
+int queue_unpin(struct queue *q, const char *site, const char *who)
+{
+	(void)who;
+	bool meant = q->pinned.site != NULL && strcmp(q->pinned.site, site) == 0;
+	if (meant)
+		q->pinned.site = NULL;
+	return meant ? 0 : -ENOENT;
+}
+
+void queue_pins(const struct queue *q, void (*each)(void *arg, const struct pin_view *p), void *arg)
+{
+	if (q->pinned.site != NULL)
+		each(arg, &q->pinned);
+}
+
 void queue_suspensions(const struct queue *q, void (*each)(void *arg, const struct suspension_view *s), void *arg)
 {
 	if (q->suspended.pattern != NULL)

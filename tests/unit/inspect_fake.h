@@ -27,6 +27,8 @@ struct queue {
 	char to[64];
 	struct suspension_view suspended; /* one at the most; pattern NULL: none */
 	char suspended_text[3][64];
+	struct pin_view pinned; /* one at the most; site NULL: none */
+	char pinned_site[64];
 	unsigned behind; /* so many times the disk is behind */
 	/* counted */
 	unsigned lists, acts, contents_open, traces_open, traces_cancelled, histories_open;

@@ -23,6 +23,7 @@
 #include "queue/tool/config.h"
 #include "queue/tool/list.h"
 #include "queue/tool/options.h"
+#include "queue/tool/pin.h"
 #include "queue/tool/reasons.h"
 #include "queue/tool/show.h"
 #include "queue/tool/status.h"
@@ -631,6 +632,40 @@ static void test_suspend_and_resume(void **state)
 	done(&r);
 }
 
+static void test_pins(void **state)
+{
+	(void)state;
+	struct run r = run("pin", NULL, true, run_pin);
+	assert_int_equal(r.code, TOOL_OK);
+	assert_string_equal(r.err, "relayq: no site is pinned\n");
+	done(&r);
+	r = run("pin mx.example.com ipv6 --for 2h", NULL, false, run_pin);
+	assert_int_equal(r.code, TOOL_OK);
+	assert_string_equal(r.out, "mx.example.com pinned to ipv6\n");
+	assert_int_equal(queue.pinned.family, FAMILY_IPV6);
+	done(&r);
+	r = run("pin", NULL, false, run_pin);
+	HAS(r.out, "mx.example.com\tipv6\t20");
+	done(&r);
+	r = run("--json pin", NULL, false, run_pin);
+	HAS(r.out, "{\"type\":\"pin\",\"site\":\"mx.example.com\",\"family\":\"ipv6\",\"by\":");
+	done(&r);
+	r = run("pin mx.example.com ipv5", NULL, false, run_pin);
+	assert_int_equal(r.code, TOOL_USAGE);
+	HAS(r.err, "must be ipv4 or ipv6");
+	done(&r);
+	r = run("pin mx.example.com", NULL, false, run_pin);
+	assert_int_equal(r.code, TOOL_USAGE);
+	done(&r);
+	r = run("unpin mx.example.com", NULL, false, run_unpin);
+	assert_string_equal(r.out, "mx.example.com unpinned\n");
+	done(&r);
+	r = run("unpin mx.example.com", NULL, false, run_unpin);
+	assert_int_equal(r.code, TOOL_NOTHING);
+	HAS(r.err, "this site is not pinned");
+	done(&r);
+}
+
 static void test_reasons_and_config(void **state)
 {
 	(void)state;
@@ -759,6 +794,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_actions, start, stop),
 		cmocka_unit_test_setup_teardown(test_actions_on_conditions, start, stop),
 		cmocka_unit_test_setup_teardown(test_suspend_and_resume, start, stop),
+		cmocka_unit_test_setup_teardown(test_pins, start, stop),
 		cmocka_unit_test_setup_teardown(test_reasons_and_config, start, stop),
 		cmocka_unit_test_setup_teardown(test_summary_status_version_trace, start, stop),
 		cmocka_unit_test(test_no_daemon),
