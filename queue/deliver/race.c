@@ -294,7 +294,7 @@ static struct race_step start(struct race *r, struct runner *runner, uint64_t no
 	r->under_way++;
 	r->last_start_ms = now_ms;
 	r->at_once = false;
-	r->last_family = candidate_family(&runner->c);
+	r->last_family = (uint8_t)candidate_family(&runner->c);
 	return (struct race_step){.action = RACE_START, .attempt = attempt, .candidate = index};
 }
 
