@@ -59,6 +59,8 @@ enum answer_state answer_resume(struct answer *a);
 enum answer_state answer_pin(struct answer *a);
 enum answer_state answer_unpin(struct answer *a);
 enum answer_state answer_pins(struct answer *a);
+/* families */
+enum answer_state answer_families(struct answer *a);
 /* tail */
 enum answer_state answer_follow(struct answer *a);
 void answer_follow_end(struct answer *a);

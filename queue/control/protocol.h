@@ -21,6 +21,7 @@
  *   pin       site, family ("ipv4", "ipv6"), for_ms (0: until unpinned)
  *   unpin     site
  *   pins
+ *   families  limit (of the broken ones)
  *   trace     domain, connect (boolean)
  *   config    key (KEY, BLOCK, BLOCK.KEY or a title)
  *   status
@@ -36,6 +37,11 @@
  *             [suspended (why) [until_ms]]; "total" is alike
  *   suspension  site reason by since_ms [until_ms] (summary: all of them)
  *   pin       site family by [until_ms]
+ *   families  over ("hour", "day") family ("ipv4", "ipv6", "nat64"), a number for each count of queue/path/tally.h,
+ *             delay connect greeting lead (objects of count p50 p90 p99 max, milliseconds), failovers (object of why,
+ *             then of step)
+ *   broken    site family state ("broken", "refused") since_ms next_ms fault refusals
+ *   more_broken  count (left out)
  *   reason    site reason (folded) recipients messages id (of the oldest message) oldest_ms newest_ms
  *   others    recipients (that are in none of these groups)
  *   event     line (as in the log), fields (the same as an object)

@@ -11,7 +11,8 @@
 
 #include "conf/buf.h"
 
-enum tally_family { TALLY_IPV4, TALLY_IPV6, TALLY_FAMILIES };
+/* NAT64: IPv4 hosts through a translator. */
+enum tally_family { TALLY_IPV4, TALLY_IPV6, TALLY_NAT64, TALLY_FAMILIES };
 
 /* X(name, word for JSON): one count for each family. */
 #define TALLY_COUNTS(X)                                                                                                \
