@@ -88,11 +88,12 @@ static void count_path(struct queue *q, const struct path_try *p, bool used)
 		note(q, f, TALLY_GREETING, p->greeting_ms);
 }
 
-/* By how much the winner was connected before the other one at the least, milliseconds. */
-static uint64_t lead_over(const struct dial *dial, const struct path_try *winner, const struct path_try *other)
+/* How much longer than the winner the other one took to be connected, each from its own start, or at the least if it
+ * never was; milliseconds. */
+static uint64_t lead_over(const struct path_try *winner, const struct path_try *other)
 {
-	uint64_t won = (uint64_t)winner->started_ms + (is_known(winner->connect_ms) ? winner->connect_ms : 0);
-	uint64_t lost = is_known(other->connect_ms) ? (uint64_t)other->started_ms + other->connect_ms : dial->took_ms;
+	uint64_t won = is_known(winner->connect_ms) ? winner->connect_ms : 0;
+	uint64_t lost = is_known(other->connect_ms) ? other->connect_ms : other->total_ms;
 	return lost > won ? lost - won : 0;
 }
 
@@ -102,7 +103,7 @@ static unsigned see_loser(struct queue *q, const struct dial *dial, const struct
 	const struct path_try *winner = &dial->paths[dial->used];
 	enum tally_family f = column_of(&p->real, &p->to);
 	if (p->fault == FAULT_SUPERSEDED || p->fault == FAULT_NONE) {
-		note(q, column_of(&winner->real, &winner->to), TALLY_LEAD, lead_over(dial, winner, p));
+		note(q, column_of(&winner->real, &winner->to), TALLY_LEAD, lead_over(winner, p));
 		return 2;
 	}
 	if (p->fault == FAULT_FAMILY_REFUSED || p->fault == FAULT_SOURCE_REFUSED)
