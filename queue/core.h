@@ -154,6 +154,7 @@ struct dialling {
 	bool partial;		/* addresses were left out for limits { address_connections } */
 	uint64_t pool;		/* key of its pool of source addresses */
 	enum family share;	/* the family that its mail has by its share; FAMILY_NONE: either */
+	bool failover;		/* policy_failover of its mail */
 	/* counted at their addresses as long as it is under way: those of the best preference */
 	uint16_t preference;
 	unsigned counted;
@@ -243,6 +244,7 @@ struct queue {
 	struct resolver *resolver;
 	struct reach *reach; /* what this host can reach: queue/reach/; NULL: everything */
 	unsigned reach_had;  /* families and NAT64, when it changed last */
+	bool sites_walked;   /* none is freed now */
 	bool waking;	     /* deferred mail is gone over: queue/reach/wake.h */
 	uint64_t wake_from;
 	unsigned wake_round;

@@ -59,6 +59,7 @@ struct dial *dialling_build(struct queue *q, struct site *s, struct delivery *d,
 	pool_choose(q, s, pool, &lane);
 	w->pool = pool_key(pool);
 	w->share = pool_family(q, d);
+	w->failover = policy_of(q->conf, core_route(q, d)).policy_failover;
 	struct dial *dial = n || wait ? dial_new(loop, q->mailbox, q->conf, q->store, &lane) : NULL;
 	for (unsigned i = 0; dial != NULL && i < n; i++) {
 		dial_add(dial, &candidates[i]);

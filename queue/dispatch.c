@@ -558,7 +558,7 @@ static void on_dial(struct dial *dial)
 	s->dial_count--;
 	s->picky_count -= picky != NULL;
 	q->dials--;
-	failover_look_at_paths(q, s, dial, w->pool);
+	failover_look_at_paths(q, s, dial, w);
 	account_race(q, dial);
 	memory_note(q->memory, s->lane.site, dial->paths, dial->path_count, core_now(q));
 	prober_changed(s);
@@ -743,10 +743,11 @@ void dispatch_sweep_slice(struct queue *q, struct site *s)
 		if ((busy = deadline_busy(q)) || (d = ready_sweep_next(&s->ready)) == NULL)
 			break;
 		d->state = DELIVERY_IDLE;
-		if (d->domain != NULL && d->domain->site != NULL && d->domain->site != s) {
+		bool moved = d->domain != NULL && d->domain->site != NULL && d->domain->site != s;
+		if (moved && !d->domain->relayed) {
 			dispatch_enqueue(q, d->domain->site, d);
-		} else if (d->domain != NULL && (d->domain->refused || d->domain->unreached)) {
-			d->state = DELIVERY_DEFERRED; /* each is told so on its way */
+		} else if (moved || (d->domain != NULL && (d->domain->refused || d->domain->unreached))) {
+			d->state = DELIVERY_DEFERRED; /* each is told so, or looked at, on its way */
 			d->due.kind = DUE_DELIVERY;
 			due_set(&q->due, &d->due, core_now(q));
 		} else if (!deadline_at_rest(q, d)) {

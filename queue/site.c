@@ -154,7 +154,8 @@ static bool unused(const struct site *s)
 void site_trim(struct queue *q)
 {
 	struct site *s = TAILQ_FIRST(&q->sites_by_use);
-	for (int looked = 0; q->site_count > SITES_KEPT && s != NULL && looked < 64; looked++) {
+	/* while all are gone over, the next one must be there */
+	for (int looked = 0; !q->sites_walked && q->site_count > SITES_KEPT && s != NULL && looked < 64; looked++) {
 		struct site *next = TAILQ_NEXT(s, use);
 		if (unused(s))
 			free_site(q, s);

@@ -108,10 +108,10 @@ static bool may_be_refusal(enum fault f)
 	}
 }
 
-void failover_look_at_paths(struct queue *q, const struct site *s, struct dial *dial, uint64_t pool)
+void failover_look_at_paths(struct queue *q, const struct site *s, struct dial *dial, const struct dialling *w)
 {
 	enum family winner = dial->used >= 0 ? path_family(&dial->paths[dial->used]) : FAMILY_NONE;
-	if (!q->conf->policy_failover)
+	if (!w->failover)
 		return;
 	for (unsigned i = 0; i < dial->path_count; i++) {
 		struct path_try *p = &dial->paths[i];
@@ -122,7 +122,7 @@ void failover_look_at_paths(struct queue *q, const struct site *s, struct dial *
 		if (match.kind == REFUSAL_NONE)
 			continue;
 		const struct ip *source = family == FAMILY_IPV6 ? &dial->lane.source_ipv6 : &dial->lane.source_ipv4;
-		bool shunned = p->real.family == FAMILY_NONE && pool_refused(q, s, pool, source);
+		bool shunned = p->real.family == FAMILY_NONE && pool_refused(q, s, w->pool, source);
 		p->fault = shunned ? FAULT_SOURCE_REFUSED : FAULT_FAMILY_REFUSED;
 		if (winner != other_of(family))
 			continue;

@@ -16,9 +16,9 @@
  * is out of question), or, once, from another source address if there is no other family. False: it is no such refusal,
  * or both families refuse, or there is no other. `soft`: what to defer with if no path can be had now. */
 bool failover_refused(struct queue *q, struct link *l, struct delivery *d, const struct reply *r, struct reply *soft);
-/* Paths of a dial whose greeting or EHLO was refused for the family, or for a source address of the pool of this key,
- * get that fault. */
-void failover_look_at_paths(struct queue *q, const struct site *s, struct dial *dial, uint64_t pool);
+/* Paths of a dial whose greeting or EHLO was refused for the family, or for a source address of its pool, get that
+ * fault, if the mail for which it began may fail over. */
+void failover_look_at_paths(struct queue *q, const struct site *s, struct dial *dial, const struct dialling *w);
 /* Is a connection over this family to be left alone, because the site refuses mail over it (or an operator pinned the
  * other one) and the other one has an address that is not doubtful? */
 bool failover_avoids(struct queue *q, const struct site *s, const struct delivery *d, enum family family);

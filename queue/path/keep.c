@@ -8,6 +8,7 @@
 enum {
 	VERSION = 1,
 	SAVE_MS = 60000,
+	PINS_SLICE = 16 /* that end in one tick */,
 	SLICE = 2000,
 	HALF_LIVES = 7,
 	TRACK_BYTES = 9 * 4 + 8 * 8,
@@ -123,7 +124,8 @@ void keep_tick(struct queue *q)
 {
 	const struct site_memory *over;
 	bool any = false;
-	while ((over = memory_pin_over(q->memory, core_wall(q, core_now(q)))) != NULL) {
+	for (unsigned n = 0; n < PINS_SLICE && (over = memory_pin_over(q->memory, core_wall(q, core_now(q)))) != NULL;
+		n++) {
 		LOG_INFO("unpin", LF_STR("site", over->name), LF_STR("why", "its time is over"));
 		any = true;
 	}

@@ -194,8 +194,12 @@ static bool site_room(struct memory *m)
 		COUNT(path_limit_sites);
 	while (m->site_count >= m->sites_most && p != NULL && looked++ < 16) {
 		struct place *next = TAILQ_NEXT(p, used);
-		if (p->s.pinned == FAMILY_NONE)
+		if (p->s.pinned == FAMILY_NONE) {
 			forget_site(m, p);
+		} else { /* not to be met here again and again */
+			TAILQ_REMOVE(&m->sites_by_use, p, used);
+			TAILQ_INSERT_TAIL(&m->sites_by_use, p, used);
+		}
 		p = next;
 	}
 	return m->site_count < m->sites_most;
@@ -321,7 +325,8 @@ static void learn(struct memory *m, struct track *t, const struct path_try *p, u
 
 static void note_address(struct memory *m, const struct path_try *p, uint64_t now_ms)
 {
-	bool lasting = p->fault != FAULT_LOCAL && (p->fault != FAULT_SUPERSEDED || memory_doubts(p));
+	bool lasting = p->fault != FAULT_LOCAL && p->fault != FAULT_SOURCE_REFUSED &&
+		       (p->fault != FAULT_SUPERSEDED || memory_doubts(p));
 	struct address *a = lasting ? take_address(m, &p->to) : find_address(m, &p->to);
 	if (a == NULL)
 		return;

@@ -347,15 +347,28 @@ int reach_nat64(const struct reach *r, const struct ip *ipv4, struct ip *out)
 
 int reach_behind(const struct reach *r, const struct ip *ipv6, struct ip *ipv4)
 {
+	unsigned longest = 0;
+	struct ip found;
 	for (size_t i = 0; r != NULL && i < r->prefix_count; i++)
-		if (nat64_extract(&r->prefixes[i], ipv6, ipv4) == 0)
-			return 0;
-	return -ENOENT;
+		if (r->prefixes[i].bits > longest && nat64_extract(&r->prefixes[i], ipv6, &found) == 0) {
+			longest = r->prefixes[i].bits;
+			*ipv4 = found;
+		}
+	return longest > 0 ? 0 : -ENOENT;
 }
 
 bool reach_has_nat64(const struct reach *r)
 {
 	return r != NULL && r->prefix_count > 0;
+}
+
+bool reach_embeds(const struct reach *r, const struct ip *ipv4)
+{
+	struct ip made;
+	for (size_t i = 0; r != NULL && i < r->prefix_count; i++)
+		if (nat64_synthesise(&r->prefixes[i], ipv4, &made) == 0)
+			return true;
+	return false;
 }
 
 bool reach_leads_nat64(const struct reach *r)

@@ -53,7 +53,10 @@ bool reach_direct(const struct reach *r, const struct ip *ip);
 bool reach_has(const struct reach *r, enum family family);
 /* The address through which NAT64 leads to this IPv4 address. 0; -ENOENT: none does. */
 int reach_nat64(const struct reach *r, const struct ip *ipv4, struct ip *out);
-/* The IPv4 address to which an IPv6 address inside of a known prefix leads. 0; -ENOENT: it is inside of none. */
+/* May the address stand behind some known prefix (RFC 6052 §3.1)? */
+bool reach_embeds(const struct reach *r, const struct ip *ipv4);
+/* The IPv4 address to which an IPv6 address inside of a known prefix leads, by the longest of them. 0; -ENOENT: it is
+ * inside of none. */
 int reach_behind(const struct reach *r, const struct ip *ipv6, struct ip *ipv4);
 bool reach_has_nat64(const struct reach *r);   /* is a prefix known? */
 bool reach_leads_nat64(const struct reach *r); /* … and are its addresses direct? */

@@ -48,9 +48,11 @@ void wake_all(struct queue *q)
 		if (domain->unreached || domain->turned_back)
 			domain->woken = q->wake_round;
 	struct site *s, *next;
+	q->sites_walked = true;
 	HASH_ITER (hh, q->sites, s, next) {
 		wake_site(q, s, gained);
 	}
+	q->sites_walked = false;
 }
 
 /* What is tried at once; also when its wait is still being written down. The round is kept apart from `unreached`,

@@ -10,7 +10,8 @@ bool way_to(const struct reach *r, const struct ip *ip, struct candidate *out)
 	out->real = (struct ip){.family = FAMILY_NONE};
 	if (ip->family == FAMILY_IPV6 && reach_behind(r, ip, &ipv4) == 0) {
 		out->real = ipv4;
-		if (ip_is_loopback(&ipv4)) /* this host's own, or nobody's: no translator has a way there */
+		if (!reach_embeds(
+			    r, &ipv4)) /* this host's own, a private one behind the common prefix: made by nobody */
 			return false;
 	}
 	if (reach_direct(r, ip))
