@@ -38,8 +38,9 @@
  *   suspension  site reason by since_ms [until_ms] (summary: all of them)
  *   pin       site family by [until_ms]
  *   remembered  of ("family", "address", "source") site family path [host] state ("good", "broken", "refused",
- *             "resting", "unknown") standing (the same for people) [connect_ms] [greeting_ms] successes faults refusals
- *             [last_fault last_fault_ms] [good_ms] [broken_since_ms probe_ms] [refused_ms] [refused_until_ms]; and "pin"
+ *             "resting", "unknown") standing (the same for people) [connect_ms] [greeting_ms] successes
+ *             faults refusals [last_fault last_fault_ms] [good_ms] [broken_since_ms probe_ms] [refused_ms]
+ *             [refused_until_ms]; a pin comes behind them
  *   reason    site reason (folded) recipients messages id (of the oldest message) oldest_ms newest_ms
  *   others    recipients (that are in none of these groups)
  *   event     line (as in the log), fields (the same as an object)
