@@ -132,6 +132,7 @@ demo: demo-way                                        ## show a mail's way from 
 demo-doctor:                                          ## show relayq doctor on a healthy host and on broken ones (root)
 demo-oracle:                                          ## show a server that delivers itself what it can (root)
 demo-reach:                                           ## show mail that waits for a family, and moves when it comes
+demo-paths:                                           ## show a broken and a refused family, and what is remembered (root)
 demo-sources:                                         ## show source addresses, and a new one that is warmed up
 demo-survey:                                          ## show what a server with one family cannot send
 $(STORIES): deps

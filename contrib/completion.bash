@@ -25,7 +25,7 @@ _relayq_sites() {
 
 _relayq() {
 	local word=${COMP_WORDS[COMP_CWORD]} before=${COMP_WORDS[COMP_CWORD - 1]}
-	local commands="list show cat summary reasons tail retry hold release remove bounce redirect suspend resume pin unpin path trace config status verify doctor survey version help"
+	local commands="list show cat summary reasons tail retry hold release remove bounce redirect suspend resume pin unpin path families trace config status verify doctor survey version help"
 	local conditions="--sender --rcpt --site --domain --state --older --younger --larger --reason"
 	local acting="$conditions --because --all --dry-run"
 	local socket=() command="" options="-c --json --help" skip="" i

@@ -32,6 +32,7 @@
 #include "queue/mail/message.h"
 #include "queue/path/memory.h"
 #include "queue/path/refusal.h"
+#include "queue/path/tally.h"
 #include "queue/ready.h"
 
 enum due_kind { DUE_DELIVERY, DUE_SITE, DUE_SWEEP, DUE_DOMAIN, DUE_SERVE, DUE_RESUME, DUE_MESSAGE };
@@ -264,7 +265,10 @@ struct queue {
 	struct intern reasons;
 	struct memory *memory;
 	struct probe_list probes;
-	struct sidestate paths_file, pins_file;
+	struct sidestate paths_file, pins_file, families_file;
+	struct tally *tally; /* queue/path/account.h; NULL: nothing is counted */
+	uint64_t tally_kept_at;
+	bool tally_new;		 /* since it was written */
 	struct buf paths_making; /* the next content of the first */
 	struct sidestate shares_file;
 	struct share *shares;

@@ -15,6 +15,7 @@
 #include "queue/link.h"
 #include "queue/notifier.h"
 #include "queue/pace.h"
+#include "queue/path/account.h"
 #include "queue/path/failover.h"
 #include "queue/path/prober.h"
 #include "queue/retry.h"
@@ -259,8 +260,10 @@ static void note_end(struct queue *q, struct site *s, const struct delivery *d, 
 	if (t->end == TRANSACTION_ANSWERED) {
 		pace_success(s, site_connections(q, s), now);
 		s->slow_mail = slow;
-		if (!refused && t->accepted > 0 && reply_class(&t->last) == 2)
+		if (!refused && t->accepted > 0 && reply_class(&t->last) == 2) {
 			memory_note_taken(q->memory, s->lane.site, family, now);
+			account_content(q, via, d->message->size);
+		}
 	} else if (t->fault != FAULT_NONE) {
 		memory_note_fault(q->memory, s->lane.site, &via->to, family, t->fault, now);
 		prober_changed(s);
@@ -556,6 +559,7 @@ static void on_dial(struct dial *dial)
 	s->picky_count -= picky != NULL;
 	q->dials--;
 	failover_look_at_paths(q, s, dial, w->pool);
+	account_race(q, dial);
 	memory_note(q->memory, s->lane.site, dial->paths, dial->path_count, core_now(q));
 	prober_changed(s);
 	for (unsigned i = 0; i < dial->path_count; i++)

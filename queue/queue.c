@@ -15,6 +15,7 @@
 #include "queue/index.h"
 #include "queue/oracle/oracle.h"
 #include "queue/path/binding.h"
+#include "queue/path/account.h"
 #include "queue/path/keep.h"
 #include "queue/path/pool.h"
 #include "queue/reach/reach.h"
@@ -255,6 +256,7 @@ static void on_tick(uv_timer_t *timer)
 	site_trim(q);
 	suspension_tick(q);
 	keep_tick(q);
+	account_tick(q);
 	dispatch_turns(q);
 	dispatch_resume(q);
 	nat64_finder_tick(t->finder, q->clock());
@@ -297,6 +299,7 @@ static void end_if_at_rest(struct queue_thread *t)
 {
 	if (at_rest(t) && reclaim_idle(t->reclaim)) {
 		keep_all(&t->q);
+		account_keep(&t->q);
 		t->last_checkpoint = t->q.ended = true;
 		reclaim_checkpoint(t->reclaim, on_last_checkpoint, t);
 	} else if (is_hopeless(t)) {
@@ -360,6 +363,7 @@ static int open_state(struct queue_thread *t, struct buf *errors)
 	suspension_load(q);
 	keep_load(q);
 	pool_load(q);
+	account_load(q);
 	t->opened_with = q->messages.count;
 	check_clock(q);
 	id_giver_init(&q->ids, ID_GIVER_QUEUE, store_id_floor_ms(q->store), store_id_ceiling_ms(q->store));
@@ -610,6 +614,7 @@ static void free_state(struct queue_thread *t)
 	suspension_free_all(q);
 	keep_free(q);
 	pool_free(q);
+	account_free(q);
 	conf_unref(q->conf);
 	free(t);
 }

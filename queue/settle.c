@@ -12,6 +12,7 @@
 #include "queue/entry.h"
 #include "queue/index.h"
 #include "queue/notifier.h"
+#include "queue/path/account.h"
 #include "queue/retry.h"
 #include "queue/soft.h"
 #include "queue/telling.h"
@@ -114,7 +115,7 @@ static void count_row(const struct tries *t, uint8_t status, const struct path_t
 }
 
 /* One line a recipient: everything that one grep for the queue ID should tell. */
-static void log_rows(const struct queue *q, const struct delivery *d)
+static void log_rows(struct queue *q, const struct delivery *d)
 {
 	const struct tries *t = d->tries;
 	const struct attempt *a = t->attempt;
@@ -129,6 +130,8 @@ static void log_rows(const struct queue *q, const struct delivery *d)
 		struct delivery *owner;
 		const struct rcpt *r = message_rcpt(d->message, row->index, &owner);
 		count_row(t, row->status, p);
+		if (!t->discarded)
+			account_outcome(q, (enum rcpt_status)row->status, p, now > m->arrival ? now - m->arrival : 0);
 		LOG_INFO(row_event(t, row->status), LF_ID("id", m->id), LF_ADDRESS("from", m->sender),
 			LF_ADDRESS("to", r ? r->address : ""), LF_STR("site", *a->site ? a->site : NULL),
 			LF_STR("host", p && p->host[0] ? p->host : NULL), LF_ENDPOINT("address", p ? &p->to : NULL),

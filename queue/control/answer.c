@@ -402,6 +402,7 @@ enum answer_state answer_step(struct answer *a, uint64_t now_ms)
 		[CONTROL_UNPIN] = answer_unpin,
 		[CONTROL_PINS] = answer_pins,
 		[CONTROL_PATH] = answer_path,
+		[CONTROL_FAMILIES] = answer_families,
 		[CONTROL_REASONS] = step_reasons,
 		[CONTROL_TAIL] = answer_follow,
 		[CONTROL_CONFIG] = step_config,

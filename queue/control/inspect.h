@@ -9,6 +9,7 @@
 #include <stdint.h>
 
 #include "conf/conf.h"
+#include "queue/path/tally.h"
 #include "queue/mail/attempt.h"
 #include "queue/deliver/path.h"
 #include "queue/mail/envelope.h"
@@ -199,6 +200,25 @@ struct path_look;
  * of a site or domain; -ENOMEM. */
 int queue_path(struct queue *q, const char *name, const struct queue_path *calls, struct path_look **out);
 void queue_path_cancel(struct path_look *l); /* before `done` only */
+
+/* ---- families: queue/path/tally.h, queue/path/memory.h ---- */
+
+/* What was counted in the last hour or day; all zero if nothing is counted. */
+void queue_tally(const struct queue *q, enum tally_over over, struct tally_sum *out);
+
+struct broken_view {
+	const char *site;
+	enum family family;
+	bool refused;	   /* mail is refused for it; else its paths fail */
+	uint64_t since_ms; /* wall time */
+	uint64_t next_ms;  /* when it may be tried again; wall time */
+	const char *fault; /* the last, a word; NULL: none */
+	uint32_t refusals; /* with decay */
+};
+/* Calls `each` for the families of sites that are broken or refused, the latest first, at most `most`; how many there
+ * are. */
+unsigned queue_broken(
+	const struct queue *q, unsigned most, void (*each)(void *arg, const struct broken_view *b), void *arg);
 
 struct queue_status {
 	uint64_t messages, recipients, held, damaged, sites, resting, connections, dials;

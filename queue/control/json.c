@@ -291,6 +291,57 @@ int control_put_remembered(struct buf *out, const struct path_view *v)
 	return put_line(out, line);
 }
 
+static json_t *spread(const struct tally_spread *s)
+{
+	return json_pack("{s:o,s:o,s:o,s:o,s:o}", "count", number(tally_spread_count(s)), "p50",
+		number(tally_spread_at(s, 50)), "p90", number(tally_spread_at(s, 90)), "p99",
+		number(tally_spread_at(s, 99)), "max", number(s->most));
+}
+
+static json_t *failovers(const struct tally_row *row)
+{
+#define X(name, word) word,
+	static const char *const whys[] = {TALLY_WHYS(X)}, *const steps[] = {TALLY_STEPS(X)};
+#undef X
+	json_t *all = json_object();
+	for (unsigned why = 0; why < TALLY_WHY_COUNT; why++) {
+		json_t *one = json_object();
+		for (unsigned step = 0; step < TALLY_STEP_COUNT; step++)
+			json_object_set_new(one, steps[step], number(row->failover[why][step]));
+		json_object_set_new(all, whys[why], one);
+	}
+	return all;
+}
+
+int control_put_families(struct buf *out, enum tally_over over, enum tally_family f, const struct tally_row *row)
+{
+	static const char *const families[TALLY_FAMILIES] = {"ipv4", "ipv6", "nat64"};
+#define X(name, word) word,
+	static const char *const counts[] = {TALLY_COUNTS(X)}, *const spans[] = {TALLY_SPANS(X)};
+#undef X
+	json_t *line = json_pack("{s:s,s:s,s:s}", "type", "families", "over", over == TALLY_HOUR ? "hour" : "day",
+		"family", families[f]);
+	for (unsigned i = 0; i < TALLY_COUNT_COUNT; i++)
+		json_object_set_new(line, counts[i], number(row->count[i]));
+	for (unsigned i = 0; i < TALLY_SPAN_COUNT; i++)
+		json_object_set_new(line, spans[i], spread(&row->span[i]));
+	json_object_set_new(line, "failovers", failovers(row));
+	return put_line(out, line);
+}
+
+int control_put_broken(struct buf *out, const struct broken_view *b)
+{
+	return put_line(out, json_pack("{s:s,s:o,s:s,s:s,s:o,s:o,s:s*,s:o}", "type", "broken", "site", text_of(b->site),
+				     "family", family_word(b->family), "state", b->refused ? "refused" : "broken",
+				     "since_ms", number(b->since_ms), "next_ms", number(b->next_ms), "fault", b->fault,
+				     "refusals", number(b->refusals)));
+}
+
+int control_put_more_broken(struct buf *out, uint64_t count)
+{
+	return put_line(out, json_pack("{s:s,s:o}", "type", "more_broken", "count", number(count)));
+}
+
 int control_put_reason(struct buf *out, const struct cause *c)
 {
 	char id[ID_TEXT];

@@ -62,6 +62,8 @@ enum answer_state answer_unpin(struct answer *a);
 enum answer_state answer_pins(struct answer *a);
 /* path */
 enum answer_state answer_path(struct answer *a);
+/* families */
+enum answer_state answer_families(struct answer *a);
 /* tail */
 enum answer_state answer_follow(struct answer *a);
 void answer_follow_end(struct answer *a);

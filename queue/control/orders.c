@@ -1,9 +1,12 @@
 /* queue/control/orders.c: answers to what changes messages (by their IDs, or all that meet conditions, in slices) and
  * sites. State; see queue/control/making.h. */
 #include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "queue/control/making.h"
+
+enum { BROKEN_SHOWN = 50 };
 
 static struct queue_order order_of(const struct answer *a, enum queue_action action)
 {
@@ -135,6 +138,32 @@ static void see_pin(void *arg, const struct pin_view *p)
 	struct answer *a = arg;
 	answer_note(a, control_put_pin(a->out, p));
 	a->count++;
+}
+
+static void see_broken(void *arg, const struct broken_view *b)
+{
+	struct answer *a = arg;
+	answer_note(a, control_put_broken(a->out, b));
+	a->count++;
+}
+
+enum answer_state answer_families(struct answer *a)
+{
+	struct tally_sum *sum = malloc(sizeof *sum);
+	if (sum == NULL)
+		return answer_fail(a, control_error_of(-ENOMEM), strerror(ENOMEM));
+	for (unsigned over = 0; over < 2; over++) {
+		queue_tally(a->queue, (enum tally_over)over, sum);
+		for (unsigned f = 0; f < TALLY_FAMILIES; f++)
+			answer_note(a, control_put_families(
+					       a->out, (enum tally_over)over, (enum tally_family)f, &sum->family[f]));
+	}
+	free(sum);
+	unsigned most = a->request.limit ? (unsigned)a->request.limit : BROKEN_SHOWN;
+	unsigned all = queue_broken(a->queue, most, see_broken, a);
+	if (all > a->count)
+		answer_note(a, control_put_more_broken(a->out, all - a->count));
+	return answer_finish(a, 0);
 }
 
 enum answer_state answer_pins(struct answer *a)

@@ -22,6 +22,7 @@
  *   unpin     site
  *   pins
  *   path      site (or one of its hosts, or a domain)
+ *   families  limit (of the broken ones)
  *   trace     domain, connect (boolean)
  *   config    key (KEY, BLOCK, BLOCK.KEY or a title)
  *   status
@@ -41,6 +42,11 @@
  *             "resting", "unknown") standing (the same for people) [connect_ms] [greeting_ms] successes
  *             faults refusals [last_fault last_fault_ms] [good_ms] [broken_since_ms probe_ms] [refused_ms]
  *             [refused_until_ms]; a pin comes behind them
+ *   families  over ("hour", "day") family ("ipv4", "ipv6", "nat64"), a number for each count of queue/path/tally.h,
+ *             delay connect greeting lead (objects of count p50 p90 p99 max, milliseconds), failovers (object of why,
+ *             then of step)
+ *   broken    site family state ("broken", "refused") since_ms next_ms fault refusals
+ *   more_broken  count (left out)
  *   reason    site reason (folded) recipients messages id (of the oldest message) oldest_ms newest_ms
  *   others    recipients (that are in none of these groups)
  *   event     line (as in the log), fields (the same as an object)

@@ -4,6 +4,7 @@
 #include <stdio.h>
 
 #include "conf/counter.h"
+#include "queue/path/account.h"
 #include "queue/path/pool.h"
 #include "queue/path/refusal.h"
 #include "queue/site.h"
@@ -138,14 +139,15 @@ bool failover_avoids(struct queue *q, const struct site *s, const struct deliver
 	return memory_avoids(q->memory, s->lane.site, family, core_now(q)) && site_offers(q, s, d, other_of(family));
 }
 
-void failover_begin(const struct queue *q, const struct site *s, const struct delivery *d, const struct transaction *t,
+void failover_begin(struct queue *q, const struct site *s, const struct delivery *d, const struct transaction *t,
 	const struct connection_info *from)
 {
-	(void)q;
 	const struct tries *tries = d->tries;
 	char reply[REPLY_TEXT_MAX + 32];
 	bool refused = tries->refusal_row != NULL;
 	const char *why = refused ? tries->refusal_row : t->end == TRANSACTION_LOST ? fault_word(t->fault) : "deferred";
+	if (refused || t->end == TRANSACTION_LOST)
+		account_failover(q, from, refused ? tries->refusal : REFUSAL_NONE, t);
 	if (refused && tries->refusal == REFUSAL_LISTED)
 		COUNT(failovers_listed);
 	else if (refused)

@@ -23,7 +23,7 @@ void failover_look_at_paths(struct queue *q, const struct site *s, struct dial *
  * other one) and the other one has an address that is not doubtful? */
 bool failover_avoids(struct queue *q, const struct site *s, const struct delivery *d, enum family family);
 /* Logs and counts that the attempt goes on over another path. */
-void failover_begin(const struct queue *q, const struct site *s, const struct delivery *d, const struct transaction *t,
+void failover_begin(struct queue *q, const struct site *s, const struct delivery *d, const struct transaction *t,
 	const struct connection_info *from);
 
 #endif

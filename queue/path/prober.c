@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "conf/counter.h"
+#include "queue/path/account.h"
 #include "queue/path/pool.h"
 
 enum {
@@ -58,6 +59,7 @@ static void on_probed(struct dial *dial)
 	/* without a path nothing was learned: its turn is over in a minute */
 	if (dial->path_count > 0)
 		memory_note_probe(q->memory, s->lane.site, &dial->paths[0], core_now(q));
+	account_probe(q, dial);
 	if (dial->used >= 0)
 		COUNT(probes_greeted);
 	LOG_INFO("path-probed", LF_STR("site", s->lane.site), LF_ENDPOINT("address", &p->to),

@@ -11,7 +11,8 @@
 
 #include "conf/buf.h"
 
-enum tally_family { TALLY_IPV4, TALLY_IPV6, TALLY_FAMILIES };
+/* NAT64: IPv4 hosts through a translator. */
+enum tally_family { TALLY_IPV4, TALLY_IPV6, TALLY_NAT64, TALLY_FAMILIES };
 
 /* X(name, word for JSON): one count for each family. */
 #define TALLY_COUNTS(X)                                                                                                \
@@ -33,7 +34,7 @@ enum tally_family { TALLY_IPV4, TALLY_IPV6, TALLY_FAMILIES };
 	X(DELAY, "delay")	/* from acceptance to delivery */                                                      \
 	X(CONNECT, "connect")	/* from the start of an attempt */                                                     \
 	X(GREETING, "greeting") /* likewise */                                                                         \
-	X(LEAD, "lead")		/* by how much a race was won at the least */
+	X(LEAD, "lead")		/* by how much a race was won: times to connect, each from its own start */
 
 /* A family was left for another one: why, and at which step. */
 #define TALLY_WHYS(X)                                                                                                  \

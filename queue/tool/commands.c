@@ -95,6 +95,13 @@ const struct command commands[COMMAND_COUNT] = {
 		"source), the path, good, broken, refused, resting or unknown, both times in milliseconds,\n"
 		"successes, faults, refusals, the last fault and its time, and how it stands in words.\n",
 		0, false, 1, 1},
+	[COMMAND_FAMILIES] = {"families", "[--limit N]",
+		"what went over IPv4 and IPv6, and where one of them is broken",
+		"The last hour and the last day: mail, delays, bytes; races, who won them and by how much;\n"
+		"connections that were not needed; mail that left a family and why. Below it the sites at\n"
+		"which a family is out of use now; --limit is how many (default 50). The page to show to\n"
+		"those who run the network.\n",
+		PAGE, false, 0, 0},
 	[COMMAND_TRACE] = {"trace", "DOMAIN [--connect]",
 		"show the route to a domain and the addresses that would be tried",
 		"With each address comes what is remembered of it. --connect tries them now, sends no mail\n"

@@ -9,6 +9,7 @@
 #include "queue/tool/client.h"
 #include "queue/tool/config.h"
 #include "queue/tool/doctor.h"
+#include "queue/tool/families.h"
 #include "queue/tool/list.h"
 #include "queue/tool/options.h"
 #include "queue/tool/path.h"
@@ -56,6 +57,7 @@ static enum tool_exit (*const runs[COMMAND_COUNT])(struct tool *t) = {
 	[COMMAND_PATH] = run_path,
 	[COMMAND_PIN] = run_pin,
 	[COMMAND_UNPIN] = run_unpin,
+	[COMMAND_FAMILIES] = run_families,
 	[COMMAND_TRACE] = run_trace,
 	[COMMAND_STATUS] = run_status,
 	[COMMAND_VERIFY] = run_verify,

@@ -23,7 +23,7 @@ SIGNED4, SIGNED6 = "198.51.100.55", "2001:db8:2::55"
 ARPA4, ARPA6 = "64.100.51.198.in-addr.arpa.", "4.6.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.2.0.0.0.8.b.d.0.1.0.0.2.ip6.arpa."
 WELL = [f"relay.example. A {RELAY4}", f"relay.example. AAAA {RELAY6}", f"{ARPA4} PTR relay.example.", f"{ARPA6} PTR relay.example.",
         f'sender.example. TXT "v=spf1 ip4:{RELAY4} include:spf.example -all"', f'spf.example. TXT "v=spf1 ip6:{RELAY6}/128 ?all"']
-CONFIG = """dns { servers = 127.0.0.1 }
+CONFIG = """dns { servers = 127.0.0.53 }
 storage { min_free = 1M }
 limits { sessions = 1000   connections = 200 }
 """
@@ -58,7 +58,7 @@ class Unbound:
 
     def write(self, anchor):
         with open(self.config, "w") as f:
-            f.write(f'server:\n  interface: 127.0.0.1\n  port: 53\n  username: ""\n  chroot: ""\n  directory: "{self.folder}"\n'
+            f.write(f'server:\n  interface: 127.0.0.53\n  port: 53\n  username: ""\n  chroot: ""\n  directory: "{self.folder}"\n'
                     f'  pidfile: "{self.folder}/pid"\n  use-syslog: no\n  cache-max-ttl: 0\n  cache-max-negative-ttl: 0\n  aggressive-nsec: no\n{anchor}'
                     f'  do-not-query-localhost: no\n  local-zone: "in-addr.arpa." nodefault\n  local-zone: "ip6.arpa." nodefault\n'
                     f'  local-zone: "8.b.d.0.1.0.0.2.ip6.arpa." nodefault\n  local-zone: "100.51.198.in-addr.arpa." nodefault\n'
@@ -71,7 +71,7 @@ class Unbound:
         self.log = open(f"{self.folder}/log", "ab")
         self.process = subprocess.Popen(self.host.command("unbound", "-d", "-c", self.config), stdout=self.log, stderr=subprocess.STDOUT,
                                         start_new_session=True)
-        wait_until(lambda: "status:" in self.host.run("dig", "+tries=1", "+time=1", "@127.0.0.1", ".", "SOA", check=False), 10, "unbound")
+        wait_until(lambda: "status:" in self.host.run("dig", "+tries=1", "+time=1", "@127.0.0.53", ".", "SOA", check=False), 10, "unbound")
 
     def close(self):
         if self.process:

@@ -77,3 +77,40 @@ def test_path_shows_what_is_remembered(lab):
     check()
     assert [p["family"] for p in relay.relayq_json("path", dead.mx, kind="pin")] == ["ipv4"]
     relay.relayq("path", "nothing.invalid", code=1)
+
+
+def row(relay, family, over="hour"):
+    return next(r for r in relay.relayq_json("families", kind="families") if (r["family"], r["over"]) == (family, over))
+
+
+def test_the_page_counts_what_went_over_which_family(lab):
+    """Ten mails over IPv6; a site whose IPv6 swallows SYNs; one that refuses mail over IPv6. The page has all of it, also after a
+    restart."""
+    well, dead, refusing = lab.site(), lab.site(serve6=False), lab.site(None, Script(rcpt="550 5.7.25 no PTR record"), announce=False)
+    refusing.server4.script = Script()
+    lab.dns.add(*refusing.records)
+    lab.block(dead.v6, "drop")
+    relay = lab.relay(ALONE)
+    for n in range(10):
+        lab.send(well.rcpt(f"m{n}"))
+        well.server6.wait_message(well.rcpt(f"m{n}"))
+    for site in (dead, refusing):
+        lab.send(site.rcpt())
+        site.server4.wait_message(site.rcpt())
+    wait_until(lambda: not relay.queued(), 10, "an empty queue")
+    for _ in range(2):
+        for over in ("hour", "day"):
+            v6, v4 = row(relay, "ipv6", over), row(relay, "ipv4", over)
+            assert (v6["delivered"], v4["delivered"], v6["failed"]) == (10, 2, 0), (v6, v4)
+            assert v6["delay"]["count"] == 10 and v6["delay"]["max"] < 5000
+            assert v6["bytes"] > 10 * 200 and v4["bytes"] > 2 * 200
+            assert v6["failovers"]["policy"]["envelope"] == 1, v6["failovers"]
+            assert v4["won"] == 2 and v4["won_slower"] + v4["won_failed"] == 1, v4
+        broken = {b["site"]: b for b in relay.relayq_json("families", kind="broken")}
+        assert broken[refusing.mx]["state"] == "refused" and broken[refusing.mx]["family"] == "ipv6", broken
+        page = relay.relayq("families")
+        assert "LAST HOUR" in page and refusing.mx in page
+        assert max(len(line) for line in page.splitlines()[:25]) <= 80
+        if _ == 0:
+            relay.stop()
+            relay.start([("198.51.100.64", 25)])

@@ -17,7 +17,7 @@ from scripted import Script
 from servers import wait_until
 
 PORT = 2527
-SILENT = "198.51.100.54"  # an address of the DNS host at which packets vanish
+SILENT = "198.51.100.56"  # an address of the DNS host at which packets vanish
 SERVERS = {}  # name -> server; its domain is name.example
 
 

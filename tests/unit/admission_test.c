@@ -36,7 +36,7 @@ static int teardown(void **state)
 {
 	struct world *w = *state;
 	assert_int_equal(census_count(w->census), 0);
-	census_free(w->census);
+	account_free(w->census);
 	conf_unref(w->conf);
 	return 0;
 }

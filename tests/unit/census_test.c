@@ -57,7 +57,7 @@ static void test_limits(void **state)
 	for (int i = 0; i < 2; i++)
 		assert_int_equal(census_enter(c, &client, 128, 2, 7, &place), CENSUS_OK);
 	assert_int_equal(census_enter(c, &client, 128, 2, 7, &place), CENSUS_CLIENT);
-	census_free(c);
+	account_free(c);
 }
 
 /* As many clients as were promised find a place, and each is counted for itself. */
@@ -77,7 +77,7 @@ static void test_many_clients(void **state)
 	for (uint32_t i = 0; i < CLIENTS; i++)
 		census_leave(c, places[i]);
 	assert_int_equal(census_count(c), 0);
-	census_free(c);
+	account_free(c);
 }
 
 /* A place is free again for any other client. */
@@ -92,7 +92,7 @@ static void test_passers_by(void **state)
 		assert_int_equal(census_enter(c, &client, 128, 1, 10, &place), CENSUS_OK);
 		census_leave(c, place);
 	}
-	census_free(c);
+	account_free(c);
 }
 
 enum { THREADS = 4, ROUNDS = 5000, LIMIT = 3 };
@@ -137,7 +137,7 @@ static void test_threads(void **state)
 	for (int i = 0; i < LIMIT; i++)
 		assert_int_equal(census_enter(crowd.census, &client, 128, LIMIT, 1000, &place), CENSUS_OK);
 	assert_int_equal(census_enter(crowd.census, &client, 128, LIMIT, 1000, &place), CENSUS_CLIENT);
-	census_free(crowd.census);
+	account_free(crowd.census);
 }
 
 int main(void)

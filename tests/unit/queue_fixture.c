@@ -12,6 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "queue/path/account.h"
 #include "queue/path/pool.h"
 #include "queue/index.h"
 #include "queue/route.h"
@@ -147,6 +148,7 @@ void fixture_end(void)
 	due_heap_fini(&q->due);
 	memory_free(q->memory);
 	pool_free(q);
+	account_free(q);
 	conf_unref(q->conf);
 	fakes_end();
 }

@@ -68,7 +68,7 @@ struct fixture {
 	struct kept {
 		uint8_t bytes[65536];
 		size_t len;	 /* 0: there is none */
-	} paths, pinned, warmup; /* spool/state/paths, pins and warmup */
+	} paths, pinned, warmup, families; /* spool/state/paths, pins, … */
 	unsigned states_written;
 
 	uint32_t oldest, wanted; /* segments, as the store would name them; 0: none */

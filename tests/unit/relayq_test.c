@@ -24,6 +24,7 @@
 #include "queue/tool/list.h"
 #include "queue/tool/options.h"
 #include "queue/tool/path.h"
+#include "queue/tool/families.h"
 #include "queue/tool/pin.h"
 #include "queue/tool/reasons.h"
 #include "queue/tool/show.h"
@@ -634,6 +635,23 @@ static void test_suspend_and_resume(void **state)
 	done(&r);
 }
 
+static void test_families(void **state)
+{
+	(void)state;
+	struct run r = run("families", NULL, true, run_families);
+	assert_int_equal(r.code, TOOL_OK);
+	HAS(r.out, "LAST HOUR");
+	HAS(r.out, "recipients delivered");
+	HAS(r.out, " 70 ");
+	HAS(r.out, "mx.dead.example");
+	HAS(r.out, "and 10 more: --limit");
+	done(&r);
+	r = run("families --json --limit 2", NULL, false, run_families);
+	HAS(r.out, "\"failovers\":{\"policy\":");
+	HAS(r.out, "{\"type\":\"more_broken\",\"count\":58}");
+	done(&r);
+}
+
 static void test_pins(void **state)
 {
 	(void)state;
@@ -824,6 +842,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_suspend_and_resume, start, stop),
 		cmocka_unit_test_setup_teardown(test_pins, start, stop),
 		cmocka_unit_test_setup_teardown(test_path, start, stop),
+		cmocka_unit_test_setup_teardown(test_families, start, stop),
 		cmocka_unit_test_setup_teardown(test_reasons_and_config, start, stop),
 		cmocka_unit_test_setup_teardown(test_summary_status_version_trace, start, stop),
 		cmocka_unit_test(test_no_daemon),
