@@ -25,7 +25,7 @@ _relayq_sites() {
 
 _relayq() {
 	local word=${COMP_WORDS[COMP_CWORD]} before=${COMP_WORDS[COMP_CWORD - 1]}
-	local commands="list show cat summary reasons tail retry hold release remove bounce redirect suspend resume pin unpin families trace config status verify doctor survey version help"
+	local commands="list show cat summary reasons tail retry hold release remove bounce redirect suspend resume pin unpin path families trace config status verify doctor survey version help"
 	local conditions="--sender --rcpt --site --domain --state --older --younger --larger --reason"
 	local acting="$conditions --because --all --dry-run"
 	local socket=() command="" options="-c --json --help" skip="" i
@@ -94,7 +94,7 @@ _relayq() {
 			;;
 		pin) options="$(_relayq_sites) ipv4 ipv6" ;;
 		unpin) options=$(relayq "${socket[@]}" pin 2>/dev/null | cut -f 1) ;;
-		suspend | resume) options=$(_relayq_sites) ;;
+		suspend | resume | path) options=$(_relayq_sites) ;;
 		config)
 			options=$(relayq "${socket[@]}" --json config 2>/dev/null |
 				sed -n 's/^{"type":"setting","block":"\([^"]*\)",.*"key":"\([^"]*\)".*/\1.\2/p' |

@@ -401,6 +401,7 @@ enum answer_state answer_step(struct answer *a, uint64_t now_ms)
 		[CONTROL_PIN] = answer_pin,
 		[CONTROL_UNPIN] = answer_unpin,
 		[CONTROL_PINS] = answer_pins,
+		[CONTROL_PATH] = answer_path,
 		[CONTROL_FAMILIES] = answer_families,
 		[CONTROL_REASONS] = step_reasons,
 		[CONTROL_TAIL] = answer_follow,
@@ -424,6 +425,8 @@ void answer_free(struct answer *a)
 		queue_content_close(a->content);
 	if (a->trace != NULL)
 		queue_trace_cancel(a->trace);
+	if (a->look != NULL)
+		queue_path_cancel(a->look);
 	answer_follow_end(a);
 	causes_free(a->causes);
 	conf_unref(a->conf);

@@ -13,6 +13,7 @@
 #include "queue/mail/attempt.h"
 #include "queue/deliver/path.h"
 #include "queue/mail/envelope.h"
+#include "queue/path/track.h"
 #include "queue/reach/reach.h"
 
 struct queue;
@@ -174,6 +175,31 @@ void queue_pins(const struct queue *q, void (*each)(void *arg, const struct pin_
 int queue_pin(struct queue *q, const char *site, enum family family, uint64_t for_ms, const char *who);
 /* 0, or -ENOENT. */
 int queue_unpin(struct queue *q, const char *site, const char *who);
+
+/* ---- what is remembered of paths: queue/path/memory.h ---- */
+
+struct path_view {
+	const char *of;	  /* "family", "address", or "source" (an address of ours that rests there) */
+	const char *site; /* its name */
+	const char *path; /* "ipv6", "[2001:db8::1]:25", "192.0.2.1" */
+	const char *host; /* of an address: its MX host; else "" */
+	enum family family;
+	struct track track;	  /* its counts as they are now; all zero: not known */
+	uint64_t now_ms, wall_ms; /* of the look: steady, as in the track, and wall time */
+};
+struct queue_path {
+	void (*see)(void *arg, const struct path_view *v); /* both families, then addresses, then sources */
+	void (*pin)(void *arg, const struct pin_view *p);  /* if there is one */
+	/* last; the site's name, or with err < 0 (-ENOENT, -ENOMEM) why it is not known */
+	void (*done)(void *arg, int err, const char *text);
+	void *arg;
+};
+struct path_look;
+/* What is remembered of a site: by its name, by that of one of its hosts, or by a domain (lower case) whose mail goes
+ * there, for which the DNS is asked. 0, with a look in `*out` or, if `done` was called at once, NULL; -EINVAL: no name
+ * of a site or domain; -ENOMEM. */
+int queue_path(struct queue *q, const char *name, const struct queue_path *calls, struct path_look **out);
+void queue_path_cancel(struct path_look *l); /* before `done` only */
 
 /* ---- families: queue/path/tally.h, queue/path/memory.h ---- */
 

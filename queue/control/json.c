@@ -9,6 +9,7 @@
 #include "conf/counter.h"
 #include "conf/id.h"
 #include "conf/utf8.h"
+#include "queue/path/standing.h"
 
 /* Bytes of others as a JSON string: what is not UTF-8 becomes U+FFFD, one a byte, and so does DEL, which JSON would let
  * through to terminals. NULL without memory. */
@@ -261,6 +262,33 @@ int control_put_pin(struct buf *out, const struct pin_view *p)
 	return put_line(out, json_pack("{s:s,s:o,s:s,s:o,s:o*}", "type", "pin", "site", text_of(p->site), "family",
 				     p->family == FAMILY_IPV6 ? "ipv6" : "ipv4", "by", text_of(p->who), "until_ms",
 				     p->until_ms ? number(p->until_ms) : NULL));
+}
+
+int control_put_remembered(struct buf *out, const struct path_view *v)
+{
+	const struct track *t = &v->track;
+	char standing[STANDING_TEXT];
+/* a time of the track as wall time; 0 is never */
+#define WALL(at) ((at) != 0 ? number(v->wall_ms + (at)-v->now_ms) : NULL)
+	json_t *line = json_pack("{s:s,s:s,s:o,s:s,s:o,s:o*,s:s,s:s,s:o*,s:o*,s:i,s:i,s:i}", "type", "remembered", "of",
+		v->of, "site", text_of(v->site), "family", v->family == FAMILY_IPV6 ? "ipv6" : "ipv4", "path",
+		text_of(v->path), "host", v->host[0] ? text_of(v->host) : NULL, "state", standing_word(t, v->now_ms),
+		"standing", standing_text(t, v->now_ms, v->wall_ms, standing), "connect_ms",
+		t->connect_ms ? number(t->connect_ms) : NULL, "greeting_ms",
+		t->greeting_ms ? number(t->greeting_ms) : NULL, "successes", (int)standing_count(t->good), "faults",
+		(int)standing_count(t->bad), "refusals", (int)standing_count(t->refused));
+	json_t *times = json_pack("{s:s*,s:o*,s:o*,s:o*,s:o*,s:o*,s:o*}", "last_fault",
+		t->last_fault != FAULT_NONE ? fault_word(t->last_fault) : NULL, "last_fault_ms", WALL(t->fault_at),
+		"good_ms", WALL(t->good_at), "broken_since_ms", WALL(t->since), "probe_ms",
+		t->since != 0 ? WALL(t->probe_at) : NULL, "refused_ms", WALL(t->refused_at), "refused_until_ms",
+		t->refused_until > v->now_ms ? WALL(t->refused_until) : NULL);
+#undef WALL
+	if (times == NULL || json_object_update(line, times) != 0) {
+		json_decref(line);
+		line = NULL;
+	}
+	json_decref(times);
+	return put_line(out, line);
 }
 
 static json_t *spread(const struct tally_spread *s)

@@ -40,6 +40,7 @@ int control_put_path(struct buf *out, const struct path_try *p);
 int control_put_status(struct buf *out, const struct queue_status *s, const char *version, uint64_t now_ms);
 int control_put_suspension(struct buf *out, const struct suspension_view *s);
 int control_put_pin(struct buf *out, const struct pin_view *p);
+int control_put_remembered(struct buf *out, const struct path_view *v);
 int control_put_families(struct buf *out, enum tally_over over, enum tally_family f, const struct tally_row *row);
 int control_put_broken(struct buf *out, const struct broken_view *b);
 int control_put_more_broken(struct buf *out, uint64_t count);

@@ -39,6 +39,7 @@ struct answer {
 	struct history_wait *history;
 	struct queue_content *content;
 	struct trace *trace;
+	struct path_look *look;
 	struct causes *causes;
 	struct follow *follow;
 	struct conf *conf; /* config */
@@ -59,6 +60,8 @@ enum answer_state answer_resume(struct answer *a);
 enum answer_state answer_pin(struct answer *a);
 enum answer_state answer_unpin(struct answer *a);
 enum answer_state answer_pins(struct answer *a);
+/* path */
+enum answer_state answer_path(struct answer *a);
 /* families */
 enum answer_state answer_families(struct answer *a);
 /* tail */

@@ -21,6 +21,7 @@
  *   pin       site, family ("ipv4", "ipv6"), for_ms (0: until unpinned)
  *   unpin     site
  *   pins
+ *   path      site (or one of its hosts, or a domain)
  *   families  limit (of the broken ones)
  *   trace     domain, connect (boolean)
  *   config    key (KEY, BLOCK, BLOCK.KEY or a title)
@@ -37,6 +38,10 @@
  *             [suspended (why) [until_ms]]; "total" is alike
  *   suspension  site reason by since_ms [until_ms] (summary: all of them)
  *   pin       site family by [until_ms]
+ *   remembered  of ("family", "address", "source") site family path [host] state ("good", "broken", "refused",
+ *             "resting", "unknown") standing (the same for people) [connect_ms] [greeting_ms] successes
+ *             faults refusals [last_fault last_fault_ms] [good_ms] [broken_since_ms probe_ms] [refused_ms]
+ *             [refused_until_ms]; a pin comes behind them
  *   families  over ("hour", "day") family ("ipv4", "ipv6", "nat64"), a number for each count of queue/path/tally.h,
  *             delay connect greeting lead (objects of count p50 p90 p99 max, milliseconds), failovers (object of why,
  *             then of step)

@@ -90,6 +90,7 @@ static const struct {
 	[CONTROL_PIN] = {"pin", SITE | ONE_FAMILY | FOR, SITE | ONE_FAMILY, false, 0},
 	[CONTROL_UNPIN] = {"unpin", SITE, SITE, false, 0},
 	[CONTROL_PINS] = {"pins", BIT_NONE, BIT_NONE, false, 0},
+	[CONTROL_PATH] = {"path", SITE, SITE, false, 0},
 	[CONTROL_FAMILIES] = {"families", LIMIT, BIT_NONE, false, 0},
 	[CONTROL_TAIL] = {"tail", ONE_ID | SENDER | RCPT | SITE | EVENT, BIT_NONE, false, 0},
 	[CONTROL_TRACE] = {"trace", DOMAIN | CONNECT, DOMAIN, false, 0},

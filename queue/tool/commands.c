@@ -87,6 +87,14 @@ const struct command commands[COMMAND_COUNT] = {
 		PIN, false, 0, 2},
 	[COMMAND_UNPIN] = {"unpin", "SITE", "let what is remembered decide again which family goes first", "", 0, false,
 		1, 1},
+	[COMMAND_PATH] = {"path", "SITE", "show what is remembered of the paths to a destination",
+		"Of each address family there, of each address of its mail servers, and of own source\n"
+		"addresses that rest there: how it stands, usual times from the start to connection and\n"
+		"greeting, counts (they fade), the last fault; and a pin. SITE is as in summary, or one of\n"
+		"its hosts, or a domain. Into a pipe, separated by tabs: what it is (family, address,\n"
+		"source), the path, good, broken, refused, resting or unknown, both times in milliseconds,\n"
+		"successes, faults, refusals, the last fault and its time, and how it stands in words.\n",
+		0, false, 1, 1},
 	[COMMAND_FAMILIES] = {"families", "[--limit N]",
 		"what went over IPv4 and IPv6, and where one of them is broken",
 		"The last hour and the last day: mail, delays, bytes; races, who won them and by how much;\n"

@@ -12,6 +12,7 @@
 #include "queue/tool/families.h"
 #include "queue/tool/list.h"
 #include "queue/tool/options.h"
+#include "queue/tool/path.h"
 #include "queue/tool/pin.h"
 #include "queue/tool/reasons.h"
 #include "queue/tool/show.h"
@@ -53,6 +54,7 @@ static enum tool_exit (*const runs[COMMAND_COUNT])(struct tool *t) = {
 	[COMMAND_SUSPEND] = run_suspend,
 	[COMMAND_RESUME] = run_resume,
 	[COMMAND_CONFIG] = run_config,
+	[COMMAND_PATH] = run_path,
 	[COMMAND_PIN] = run_pin,
 	[COMMAND_UNPIN] = run_unpin,
 	[COMMAND_FAMILIES] = run_families,

@@ -405,6 +405,45 @@ void queue_pins(const struct queue *q, void (*each)(void *arg, const struct pin_
 		each(arg, &q->pinned);
 }
 
+/* mx.example.com: IPv6 is dead, IPv4 good. All is known at once. */
+int queue_path(struct queue *q, const char *name, const struct queue_path *calls, struct path_look **out)
+{
+	*out = NULL;
+	if (strcmp(name, "mx.example.com") != 0) {
+		calls->done(calls->arg, -ENOENT, "no such domain");
+		return 0;
+	}
+	struct path_view v = {
+		.of = "family", .site = name, .path = "ipv6", .host = "", .now_ms = 3600000, .wall_ms = ARRIVED};
+	v.family = FAMILY_IPV6;
+	v.track = (struct track){.last_fault = FAULT_CONNECT_TIMEOUT,
+		.fault_at = 3300000,
+		.since = 3000000,
+		.probe_at = 3720000,
+		.in_a_row = 2,
+		.bad = 2 * TRACK_ONE};
+	calls->see(calls->arg, &v);
+	v.of = "address";
+	v.path = "[2001:db8:aaaa:bbbb:cccc:dddd:eeee:ffff]:25";
+	v.host = name;
+	calls->see(calls->arg, &v);
+	v.of = "family";
+	v.path = "ipv4";
+	v.host = "";
+	v.family = FAMILY_IPV4;
+	v.track = (struct track){.connect_ms = 12, .greeting_ms = 30, .good_at = 3500000, .good = 3 * TRACK_ONE};
+	calls->see(calls->arg, &v);
+	if (q->pinned.site != NULL)
+		calls->pin(calls->arg, &q->pinned);
+	calls->done(calls->arg, 0, name);
+	return 0;
+}
+
+void queue_path_cancel(struct path_look *l)
+{
+	(void)l;
+}
+
 void queue_suspensions(const struct queue *q, void (*each)(void *arg, const struct suspension_view *s), void *arg)
 {
 	if (q->suspended.pattern != NULL)

@@ -23,6 +23,7 @@
 #include "queue/tool/config.h"
 #include "queue/tool/list.h"
 #include "queue/tool/options.h"
+#include "queue/tool/path.h"
 #include "queue/tool/families.h"
 #include "queue/tool/pin.h"
 #include "queue/tool/reasons.h"
@@ -71,7 +72,8 @@ static void test_command_lines(void **state)
 		{"verify /var/spool/relay64 --read-only", "verify", NULL, 1},
 		{"--sender a.example doctor --sender=b.example --probe mx.c.example:2525", "doctor", NULL, 0},
 		{"doctor --config /a/b --timeout 3s --json", "doctor", NULL, 0},
-		{"survey - --rate 20 --in-flight 5 --resolver 127.0.0.1 --results /a --resume --csv", "survey", NULL, 1},
+		{"survey - --rate 20 --in-flight 5 --resolver 127.0.0.1 --results /a --resume --csv", "survey", NULL,
+			1},
 		{"survey", NULL, "usage: relayq survey", 0},
 		{"survey a b", NULL, "usage: relayq survey", 0},
 		{"survey a --probe x", NULL, "does not go with survey", 0},
@@ -684,6 +686,32 @@ static void test_pins(void **state)
 	done(&r);
 }
 
+static void test_path(void **state)
+{
+	(void)state;
+	struct run r = run("path MX.example.com", NULL, true, run_path);
+	assert_int_equal(r.code, TOOL_OK);
+	HAS(r.out, "  ipv6: broken since ");
+	HAS(r.out, "Z, next probe in 2m\n");
+	HAS(r.out, "  ipv4: good\n");
+	HAS(r.out, "[2001:db8:aaaa:bbbb:cccc:dddd:eeee:ffff]:25 mx.example.com:\n      broken since ");
+	for (const char *line = r.out; *line != '\0'; line += strcspn(line, "\n") + 1)
+		assert_true(strcspn(line, "\n") <= 80);
+	done(&r);
+	r = run("path mx.example.com", NULL, false, run_path);
+	HAS(r.out, "family\tipv4\tgood\t12\t30\t3\t0\t0\t\t\tgood\n");
+	HAS(r.out, "family\tipv6\tbroken\t0\t0\t0\t2\t0\tconnect-timeout\t20");
+	done(&r);
+	r = run("--json path mx.example.com", NULL, false, run_path);
+	HAS(r.out, "\"family\":\"ipv6\",\"path\":\"ipv6\",\"state\":\"broken\"");
+	HAS(r.out, "\"last_fault\":\"connect-timeout\"");
+	done(&r);
+	r = run("path nowhere.example", NULL, false, run_path);
+	assert_int_equal(r.code, TOOL_NOTHING);
+	HAS(r.err, "no such domain");
+	done(&r);
+}
+
 static void test_reasons_and_config(void **state)
 {
 	(void)state;
@@ -813,6 +841,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_actions_on_conditions, start, stop),
 		cmocka_unit_test_setup_teardown(test_suspend_and_resume, start, stop),
 		cmocka_unit_test_setup_teardown(test_pins, start, stop),
+		cmocka_unit_test_setup_teardown(test_path, start, stop),
 		cmocka_unit_test_setup_teardown(test_families, start, stop),
 		cmocka_unit_test_setup_teardown(test_reasons_and_config, start, stop),
 		cmocka_unit_test_setup_teardown(test_summary_status_version_trace, start, stop),
