@@ -255,6 +255,33 @@ static void test_who_does_not_fail_over(void **state)
 	}
 }
 
+/* At the greeting it is the route's word that counts, as it is at RCPT. */
+static void test_refused_at_the_greeting(void **state)
+{
+	static const struct {
+		const char *settings;
+		bool remembers;
+	} rows[] = {
+		{NULL, true},
+		{"policy_failover = no\n", false},
+		{"policy_failover = no\nroute d.example {\n policy_failover = yes\n}\n", true},
+		{"route d.example {\n policy_failover = no\n}\n", false},
+	};
+	(void)state;
+	for (unsigned i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+		fixture_begin(rows[i].settings);
+		mail(1, NULL, "b@d.example");
+		dns_run();
+		answer(dial_end(dial_to(SITE), "2001:db8::1 greeting-5yz=554 5.7.25 no PTR record, 192.0.2.1 ok"),
+			"250 ok");
+		commit_all();
+		const struct site_memory *s = memory_site(fx.q.memory, SITE);
+		if (s == NULL || track_is_refused(&s->family[1], core_now(&fx.q)) != rows[i].remembers)
+			fail_msg("row %u", i);
+		fixture_end();
+	}
+}
+
 /* The reply to the final dot was lost: the mail may be there. No path takes it a second time in this attempt. */
 static void test_never_after_a_lost_reply(void **state)
 {
@@ -476,6 +503,7 @@ int main(void)
 		cmocka_unit_test(test_some_are_refused),
 		cmocka_unit_test(test_both_refuse),
 		cmocka_unit_test(test_who_does_not_fail_over),
+		cmocka_unit_test(test_refused_at_the_greeting),
 		cmocka_unit_test(test_never_after_a_lost_reply),
 		cmocka_unit_test(test_block_list),
 		cmocka_unit_test(test_refused_at_the_last_session),

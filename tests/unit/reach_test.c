@@ -15,6 +15,7 @@
 #include <sys/socket.h>
 
 #include "queue/reach/reach.h"
+#include "queue/reach/wake.h"
 #include "queue/schedule.h"
 #include "tests/unit/queue_fixture.h"
 
@@ -339,6 +340,37 @@ static void test_the_next_hop_for_it(void **state)
 	end_of(r);
 }
 
+/* What waited at the site that cannot be reached any more is held against it too: the sweep is no way around. */
+static void test_no_loop_behind_a_change(void **state)
+{
+	(void)state;
+	fixture_begin("ipv6_relay = [192.0.2.77]\n");
+	struct reach *r = reach_new();
+	take(r, IPV4 ", " IPV6);
+	fx.q.reach = r;
+	zone(SIX, "A", "NODATA");
+	for (uint64_t id = 1; id <= 3; id++) {
+		struct envelope_rcpt rcpt = {.address = "b@six.example"};
+		struct envelope e = {.id = id, .client = "192.0.2.77", .rcpts = &rcpt, .rcpt_count = 1};
+		mail_of(e);
+	}
+	dns_run();
+	assert_non_null(dial_to(SIX));
+	take(r, IPV4);
+	wake_all(&fx.q);
+	dns_run();
+	pass(SECONDS(1));
+	dns_run();
+	dial_end(dial_to(SIX), "2001:db8::1 unreachable");
+	pass(MINUTES(20));
+	dns_run();
+	commit_all();
+	assert_null(dial_to("[192.0.2.77]"));
+	for (uint64_t id = 1; id <= 3; id++)
+		assert_int_equal(state_of(id, "b@six.example"), DELIVERY_DEFERRED);
+	end_of(r);
+}
+
 static void test_nat64_goes_first(void **state)
 {
 	struct prefix text;
@@ -383,6 +415,7 @@ int main(void)
 		cmocka_unit_test(test_messages),
 		cmocka_unit_test(test_it_waits_with_that_reason),
 		cmocka_unit_test(test_the_next_hop_for_it),
+		cmocka_unit_test(test_no_loop_behind_a_change),
 		cmocka_unit_test(test_nat64_goes_first),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
