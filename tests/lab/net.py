@@ -122,6 +122,11 @@ class Host:
         (self.v6 if v6 else self.v4).append(address)
         self.ip_batch([f"addr add {address}/{128 if v6 else 32} dev eth0 {'nodad' if v6 else ''}"])
 
+    def remove_address(self, address):
+        v6 = ":" in address
+        (self.v6 if v6 else self.v4).remove(address)
+        self.ip("addr", "del", f"{address}/{128 if v6 else 32}", "dev", "eth0", check=False)
+
     def ip_batch(self, lines):
         run("ip", "-n", self.namespace, "-batch", "-", text="\n".join(lines) + "\n")
 
